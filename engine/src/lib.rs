@@ -1,0 +1,28 @@
+//! An embeddable asynchronous chat engine: client and server in one crate.
+
+#![forbid(unsafe_code)]
+
+pub mod agent;
+mod client;
+pub mod config;
+pub mod error;
+pub mod id;
+pub mod limits;
+pub mod model;
+pub mod port;
+mod server;
+
+// The public interface is:
+pub use agent::{Command, CommandId, Event};
+pub use client::{Client, ClientDriver};
+pub use config::{
+    ClientConfig, ProfilePlace, Registration, Retention, Secret, ServerConfig, StorePlace, Trust,
+};
+pub use error::{Error, LinkFault, Mistrust, Misuse, Violation};
+pub use id::{
+    AccountId, BadId, BlobId, ConversationId, DeviceId, Epoch, LinkId, RequestId, SendId, Seq,
+    Ticket,
+};
+pub use model::*;
+pub use port::ItemState;
+pub use server::{Server, ServerDriver};

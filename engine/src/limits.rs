@@ -1,0 +1,185 @@
+//! Every bound of the engine, with its reason. Bytes, counts and durations in one place, so that the
+//! worst case can be added up.
+
+use std::time::Duration;
+
+// What people may say.
+
+/// Longest account or room name, in bytes of UTF-8. Fits a line of a terminal.
+pub const NAME_BYTES: usize = 64;
+/// Longest text of an entry. Two screens of a large terminal; larger things are files.
+pub const TEXT_BYTES: usize = 16 * 1024;
+/// Longest topic of a room: one line.
+pub const TOPIC_BYTES: usize = 512;
+/// Longest reaction. The longest emoji sequences take about 40 bytes.
+pub const REACTION_BYTES: usize = 64;
+/// Longest text beside a presence state.
+pub const PRESENCE_BYTES: usize = 128;
+/// Longest name of a device.
+pub const DEVICE_NAME_BYTES: usize = 64;
+/// Longest query of a search.
+pub const QUERY_BYTES: usize = 256;
+/// Shortest password: below it a guess is too cheap (NIST SP 800-63B, section 5.1.1.1).
+pub const PASSWORD_MIN_BYTES: usize = 8;
+/// Longest password. Argon2 takes any length; a bound keeps the login frame small.
+pub const PASSWORD_MAX_BYTES: usize = 1024;
+/// Bytes of an invite token before it is written in base64url: not guessable.
+pub const INVITE_BYTES: usize = 16;
+/// Longest token that is looked at.
+pub const INVITE_TEXT_BYTES: usize = 64;
+/// Most extension bytes of one body: room for later versions, not a way around the text limit.
+pub const EXTENSION_BYTES: usize = 4 * 1024;
+/// Longest label (`ref`) that an application gives a send; it is kept with it on disk.
+pub const LABEL_BYTES: usize = 256;
+
+// The wire.
+
+/// Most bytes in one frame, head included. It must fit into one record (65,519 bytes); a peer can't
+/// make us hold more than this.
+pub const FRAME_BYTES: usize = 60 * 1024;
+/// Most bytes in one record's content: a Noise message has 65,535 with its tag of 16.
+pub const RECORD_BYTES: usize = 65_519;
+/// Frames are packed into records up to this size; a larger frame travels alone. Larger records
+/// would make a reader wait longer before it can open the first frame.
+pub const RECORD_PACK_BYTES: usize = 16 * 1024;
+/// Most bytes of one handshake message: room for a post-quantum key.
+pub const HANDSHAKE_BYTES: usize = 4 * 1024;
+/// Most bytes of a frame before the login: nobody needs more to say who it is.
+pub const LOGIN_FRAME_BYTES: usize = 8 * 1024;
+/// Most items of one page of a list.
+pub const PAGE_ITEMS: usize = 100;
+/// Most bytes of one page's items, so that it fits a frame.
+pub const PAGE_BYTES: usize = 48 * 1024;
+/// Most positions in one resume frame.
+pub const RESUME_ITEMS: usize = 1000;
+/// A direction gets a new key after this many records: far below where ChaCha20-Poly1305 weakens.
+pub const REKEY_RECORDS: u64 = 1 << 20;
+/// A direction gets a new key after this time.
+pub const REKEY_AFTER: Duration = Duration::from_secs(3600);
+
+// Time.
+
+/// From accepting a stream until the handshake is done. A slow mobile link needs two round trips.
+pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
+/// From the handshake until the login frame is there. Time in the password queue does not count.
+pub const LOGIN_WAIT: Duration = Duration::from_secs(10);
+/// From a record's first byte to its last: a flipped bit in a length must not wait for ever.
+pub const RECORD_WAIT: Duration = Duration::from_secs(10);
+/// Silence after which the other side is asked if it is there.
+pub const PING_AFTER: Duration = Duration::from_secs(15);
+/// Silence after which a link is dead.
+pub const DEAD_AFTER: Duration = Duration::from_secs(30);
+/// How long a link that is told goodbye may take to read it.
+pub const BYE_WAIT: Duration = Duration::from_secs(2);
+/// Presence changes of this long are sent in one frame.
+pub const PRESENCE_MERGE: Duration = Duration::from_millis(500);
+/// Receipts of this long are sent in one frame.
+pub const RECEIPT_MERGE: Duration = Duration::from_secs(1);
+/// Cursors are written at least this often.
+pub const CURSOR_WRITE: Duration = Duration::from_secs(5);
+/// A drain ends after this time, whatever is still open.
+pub const DRAIN_WAIT: Duration = Duration::from_secs(5);
+/// How long accepted send ids are remembered.
+pub const SEND_ID_MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How far in the future a send id may lie: clocks differ, but ids are made by the server's.
+pub const SEND_ID_AHEAD: Duration = Duration::from_secs(3600);
+
+// Links of a server.
+
+/// Links that are not logged in, all together; the oldest of them goes when one more comes.
+pub const NEW_LINKS: usize = 1024;
+/// Links that are not logged in from one address (IPv6: one /64).
+pub const NEW_LINKS_PER_ADDRESS: usize = 128;
+/// Links that are logged in.
+pub const LINKS: usize = 100_000;
+/// Links of one account.
+pub const LINKS_PER_ACCOUNT: usize = 64;
+/// Devices of one account.
+pub const DEVICES_PER_ACCOUNT: usize = 32;
+/// Sends of a link without an answer.
+pub const SENDS: u32 = 256;
+/// Requests of a link without an answer, sends not counted.
+pub const REQUESTS: usize = 64;
+/// Bytes of entries that may be on their way to a link.
+pub const ENTRY_CREDIT: u64 = 256 * 1024;
+/// The client renews its credit in pieces of this size, or it would send one frame per entry.
+pub const CREDIT_STEP: u64 = 64 * 1024;
+/// Bytes of frames that wait to be written to a link. Entries are bounded by their credit, answers by
+/// the number of requests; a link that has more waiting than this does not read and is closed.
+pub const OUTLET_BYTES: usize = 4 * 1024 * 1024;
+/// Frames that a link may have waiting at the hub before its reading pauses.
+pub const INLET_FRAMES: usize = 64;
+
+// Rooms.
+
+/// Rooms of a server. All of them are in memory.
+pub const ROOMS: usize = 100_000;
+/// Members of a room.
+pub const MEMBERS: usize = 10_000;
+/// Conversations of an account.
+pub const CONVERSATIONS: usize = 4_096;
+/// Accounts of a server. All of them are in memory, about 300 bytes each.
+pub const ACCOUNTS: usize = 1_000_000;
+/// Stretches of membership that are remembered; the oldest one is forgotten, which hides more.
+pub const SPANS: usize = 64;
+/// Members of a room up to which presence is told to each other.
+pub const PRESENCE_MEMBERS: usize = 256;
+/// Members of a room up to which receipts are passed on unasked.
+pub const RECEIPT_MEMBERS: usize = 32;
+/// Mentions that are counted per account and conversation.
+pub const MENTIONS: u32 = 999;
+/// Recent entries of a room that are kept in memory for links that just missed them.
+pub const RING_ENTRIES: usize = 64;
+/// Bytes of recent entries of a room.
+pub const RING_BYTES: u64 = 64 * 1024;
+/// Entries that a device without a position gets at most.
+pub const FIRST_ENTRIES: u64 = 1_000;
+/// Entries of one read of the log.
+pub const READ_ENTRIES: usize = 256;
+/// Bytes of one read of the log; also below the entry credit, or it would be read twice.
+pub const READ_BYTES: usize = 64 * 1024;
+/// Base entries of one history page.
+pub const HISTORY_ITEMS: usize = 100;
+
+// Passwords.
+
+/// Argon2 runs at the same time, each with 19 MiB.
+pub const PASSWORD_WORKERS: usize = 2;
+/// Logins that wait for a worker: 5 s of work at 60 ms each.
+pub const PASSWORD_QUEUE: usize = 160;
+/// Failed passwords of an account before it is slowed down.
+pub const PASSWORD_TRIES: u32 = 5;
+/// How long a try counts.
+pub const PASSWORD_TRIES_WINDOW: Duration = Duration::from_secs(60);
+/// Registrations from one address in [`REGISTER_WINDOW`].
+pub const REGISTER_TRIES: u32 = 100;
+/// How long a registration counts.
+pub const REGISTER_WINDOW: Duration = Duration::from_secs(60);
+/// Accounts and addresses whose tries are remembered; the oldest are forgotten first.
+pub const TRIES_REMEMBERED: usize = 10_000;
+
+// Rate limits, which withhold credit and refuse nothing.
+
+/// Bytes that the log's queue may hold before the hub stops taking sends.
+pub const APPEND_QUEUE_BYTES: usize = 64 * 1024 * 1024;
+/// Appends of one transaction.
+pub const APPEND_BATCH: usize = 1024;
+
+// The client.
+
+/// Items of a client's outbox.
+pub const OUTBOX_ITEMS: usize = 100_000;
+/// Bytes of a client's outbox.
+pub const OUTBOX_BYTES: usize = 256 * 1024 * 1024;
+/// Events that wait for the application.
+pub const EVENTS: usize = 4096;
+/// Bytes of events that wait for the application.
+pub const EVENT_BYTES: usize = 4 * 1024 * 1024;
+/// First pause before connecting again.
+pub const BACKOFF_FIRST: Duration = Duration::from_millis(250);
+/// Longest pause before connecting again.
+pub const BACKOFF_LAST: Duration = Duration::from_secs(30);
+/// From the wish to connect to a TCP stream.
+pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// Positions are saved at least this often while events are taken.
+pub const POSITION_WRITE: Duration = Duration::from_secs(1);

@@ -1,0 +1,18 @@
+//! Traits that the engine owns and adapters fill.
+
+mod profile;
+mod random;
+mod store;
+
+pub use profile::{ItemState, KnownServer, OutboxItem, Profile, ProfileChange, ProfileState};
+pub use random::Random;
+pub use store::{
+    Append, Committed, Directory, DirectoryChange, Fault, Log, MemberUpdate, SearchPage, Snapshot,
+    SpanUpdate, Store, Tail, Write,
+};
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// A future behind a pointer, so that ports can be trait objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
