@@ -6,6 +6,7 @@ pub mod agent;
 mod client;
 pub mod config;
 pub mod error;
+pub mod hub;
 pub mod id;
 pub mod limits;
 pub mod model;

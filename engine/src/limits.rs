@@ -77,6 +77,8 @@ pub const PRESENCE_MERGE: Duration = Duration::from_millis(500);
 pub const RECEIPT_MERGE: Duration = Duration::from_secs(1);
 /// Cursors are written at least this often.
 pub const CURSOR_WRITE: Duration = Duration::from_secs(5);
+/// Links that wait for acks get this much of a drain before they are told goodbye all the same.
+pub const DRAIN_FLUSH: Duration = Duration::from_secs(3);
 /// A drain ends after this time, whatever is still open.
 pub const DRAIN_WAIT: Duration = Duration::from_secs(5);
 /// How long accepted send ids are remembered.
@@ -129,7 +131,7 @@ pub const RECEIPT_MEMBERS: usize = 32;
 /// Mentions that are counted per account and conversation.
 pub const MENTIONS: u32 = 999;
 /// Recent entries of a room that are kept in memory for links that just missed them.
-pub const RING_ENTRIES: usize = 64;
+pub const RING_ENTRIES: usize = 256;
 /// Bytes of recent entries of a room.
 pub const RING_BYTES: u64 = 64 * 1024;
 /// Entries that a device without a position gets at most.
@@ -183,3 +185,21 @@ pub const BACKOFF_LAST: Duration = Duration::from_secs(30);
 pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// Positions are saved at least this often while events are taken.
 pub const POSITION_WRITE: Duration = Duration::from_secs(1);
+
+// The hub.
+
+/// Members of the lobby up to which new accounts are put into it: beyond it every newcomer would be
+/// told to thousands.
+pub const LOBBY_MEMBERS: usize = 256;
+/// Membership changes of one room that wait for each other.
+pub const WAITING_CHANGES: usize = 1000;
+/// Credit that a link must have before the log is read for it: one entry of any size fits.
+pub const READ_CREDIT: u64 = 24 * 1024;
+/// How long a link waits after a read of the log failed.
+pub const READ_RETRY: Duration = Duration::from_secs(1);
+/// Somebody's "is writing" is passed on at most this often.
+pub const TYPING_EVERY: Duration = Duration::from_secs(1);
+/// Cursors of one write.
+pub const CURSOR_BATCH: usize = 1000;
+/// Retry hint when the server is busy, in milliseconds.
+pub const BUSY_RETRY_MS: u32 = 2_000;
