@@ -203,3 +203,5 @@ pub const TYPING_EVERY: Duration = Duration::from_secs(1);
 pub const CURSOR_BATCH: usize = 1000;
 /// Retry hint when the server is busy, in milliseconds.
 pub const BUSY_RETRY_MS: u32 = 2_000;
+/// The logs are cut this often, where the operator limits them.
+pub const TRIM_EVERY: Duration = Duration::from_secs(60);
