@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::thread;
 
 use chat_tests::{Device, Process, Server, chat_cli};
@@ -140,17 +140,20 @@ fn a_server_that_is_not_there_cannot_be_reached() {
 #[test]
 fn something_else_on_the_port_is_no_server() {
     let server = Server::start();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("it has an address");
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let _ = stream.read(&mut [0; 512]);
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
-        }
-    });
+    let address = impostor(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
     let (code, errors) = fails(&Device::new(&server, "ann").at(address));
     assert_eq!(code, 1, "{errors}");
     assert!(errors.contains("protocol"), "{errors}");
+}
+
+#[test]
+fn a_server_of_another_version_is_told_apart_from_garbage() {
+    let server = Server::start();
+    // It knows only a handshake 2, and says so.
+    let address = impostor(b"libchat\0\x00\x01\x00\x02");
+    let (code, errors) = fails(&Device::new(&server, "ann").at(address));
+    assert_eq!(code, 7, "{errors}");
+    assert!(errors.contains("version"), "{errors}");
 }
 
 #[test]
@@ -222,6 +225,19 @@ fn a_client_that_is_called_wrong_says_how_to_call_it() {
         let (code, errors) = fails(&Device::new(&server, name).with(arg));
         assert_eq!(code, 2, "{errors}");
     }
+}
+
+/// Answers whatever it hears with this, and closes.
+fn impostor(answer: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it has an address");
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 512]);
+            let _ = stream.write_all(answer);
+        }
+    });
+    address
 }
 
 /// Starts a client that ends by itself, and answers how: its exit code and what it told people.
