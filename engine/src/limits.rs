@@ -185,6 +185,22 @@ pub const BACKOFF_LAST: Duration = Duration::from_secs(30);
 pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// Positions are saved at least this often while events are taken.
 pub const POSITION_WRITE: Duration = Duration::from_secs(1);
+/// A link that was up for so long counts as stable: the pause before the next one is short again.
+pub const STABLE_AFTER: Duration = Duration::from_secs(10);
+/// Requests that wait for a link or for room on it.
+pub const ASKS: usize = 1024;
+/// Send ids that this run remembers after their ack, so that the same id is answered at once. Older
+/// ones are asked of the server again, which remembers for [`SEND_ID_MEMORY`].
+pub const ACKED_REMEMBERED: usize = 4096;
+/// How long a send waits that was refused because of an earlier one this side knows nothing of.
+pub const RESEND_WAIT: Duration = Duration::from_millis(250);
+/// What the application took is told to the server at least this often, in one frame.
+pub const DELIVERED_MERGE: Duration = Duration::from_secs(1);
+/// Entries taken after which the server is told at once.
+pub const DELIVERED_ENTRIES: u32 = 256;
+/// When a client leaves: how long the application may rest before it takes the next event. After
+/// that, positions are saved as they are, and what was not taken comes again at the next start.
+pub const TAKE_WAIT: Duration = Duration::from_secs(2);
 
 // The hub.
 
