@@ -11,7 +11,9 @@ pub mod id;
 pub mod limits;
 pub mod model;
 pub mod port;
+pub mod secure;
 mod server;
+pub mod session;
 
 // The public interface is:
 pub use agent::{Command, CommandId, Event};

@@ -42,6 +42,9 @@ pub const RECORD_BYTES: usize = 65_519;
 /// Frames are packed into records up to this size; a larger frame travels alone. Larger records
 /// would make a reader wait longer before it can open the first frame.
 pub const RECORD_PACK_BYTES: usize = 16 * 1024;
+/// Most bytes that a link holds between two looks at its frames: what a few reads bring, and a record
+/// that is not whole yet. Frames must be taken before more is read.
+pub const INBOUND_BYTES: usize = 256 * 1024;
 /// Most bytes of one handshake message: room for a post-quantum key.
 pub const HANDSHAKE_BYTES: usize = 4 * 1024;
 /// Most bytes of a frame before the login: nobody needs more to say who it is.
