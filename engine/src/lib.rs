@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod adapter;
 pub mod agent;
 mod client;
 pub mod config;

@@ -170,6 +170,43 @@ pub const APPEND_QUEUE_BYTES: usize = 64 * 1024 * 1024;
 /// Appends of one transaction.
 pub const APPEND_BATCH: usize = 1024;
 
+// Stores.
+
+/// Reads of a store at the same time, each with its own connection and page cache.
+pub const STORE_READERS: usize = 4;
+/// Entries that one read transaction looks at: about 10 ms, so that the write-ahead log can be
+/// checkpointed between two of them.
+pub const SCAN_ENTRIES: u64 = 4_096;
+/// Reactions to one entry that are looked at, the newest ones.
+pub const REACTIONS_READ: usize = 4_096;
+/// Bytes of reactions that are shown with one entry: with the longest text it still fits a page.
+pub const REACTIONS_BYTES: usize = 8 * 1024;
+/// Entries that are indexed for search in one transaction: 1 to 2 ms that an append may have to wait.
+pub const SEARCH_BATCH: usize = 64;
+/// So many entries are put into the search index even when appends never stop coming for
+/// [`SEARCH_IDLE`].
+pub const SEARCH_LAG: u64 = 256;
+/// A search waits for the index when it is at most so far behind; otherwise it finds what is there.
+pub const SEARCH_CATCH_UP: u64 = 4_096;
+/// Silence after which the search index is brought up to date.
+pub const SEARCH_IDLE: Duration = Duration::from_millis(20);
+/// Hits that one page of a search looks at: a common word may stand in many places that the caller
+/// may not see. A page can be short for it, its cursor goes on.
+pub const SEARCH_HITS: usize = 20_000;
+/// Words of a query; the others are ignored.
+pub const SEARCH_WORDS: usize = 16;
+/// Entries that retention cuts in one transaction, which appends have to wait for.
+pub const TRIM_BATCH: usize = 512;
+/// The write-ahead log is cut back when it is larger than this.
+pub const WAL_BYTES: u64 = 64 * 1024 * 1024;
+/// Entries that a memory store keeps, all conversations together; the oldest go first.
+pub const MEMORY_ENTRIES: usize = 256 * 1024;
+/// Bytes of entries that a memory store keeps.
+pub const MEMORY_BYTES: u64 = 256 * 1024 * 1024;
+/// Send ids that a memory store remembers: about 100 bytes each. More than entries, so that what was
+/// cut can't come in again at once.
+pub const MEMORY_IDS: usize = 1024 * 1024;
+
 // The client.
 
 /// Items of a client's outbox.
