@@ -11,6 +11,7 @@ pub mod limits;
 pub mod model;
 pub mod port;
 mod server;
+pub mod wire;
 
 // The public interface is:
 pub use agent::{Command, CommandId, Event};
