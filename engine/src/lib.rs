@@ -15,7 +15,6 @@ pub mod port;
 mod driver;
 pub mod secure;
 mod server;
-pub mod session;
 pub mod wire;
 
 // The public interface is:

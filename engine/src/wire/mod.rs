@@ -15,6 +15,8 @@ mod tag;
 mod to_client;
 mod to_server;
 
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
