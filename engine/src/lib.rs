@@ -2,15 +2,19 @@
 
 #![forbid(unsafe_code)]
 
+pub mod adapter;
 pub mod agent;
 mod client;
 pub mod config;
 pub mod error;
+pub mod hub;
 pub mod id;
 pub mod limits;
 pub mod model;
 pub mod port;
+pub mod secure;
 mod server;
+pub mod session;
 
 // The public interface is:
 pub use agent::{Command, CommandId, Event};

@@ -1,0 +1,3 @@
+//! One link as a pure state machine.
+
+pub mod conduit;
