@@ -57,7 +57,7 @@ pub(super) fn setup() -> Setup {
         invite: None,
         device: "desk".to_owned(),
         trust: TrustRule::Known {
-            keys: vec![(KEY, "SHA256:right".to_owned())],
+            keys: vec!["SHA256:right".to_owned()],
             accept_new: false,
             in_profile: false,
         },

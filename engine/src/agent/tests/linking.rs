@@ -32,7 +32,7 @@ fn pause(desk: &mut Desk) -> u128 {
     }
 }
 
-fn knowing(keys: Vec<([u8; 32], String)>, accept_new: bool, in_profile: bool) -> Setup {
+fn knowing(keys: Vec<String>, accept_new: bool, in_profile: bool) -> Setup {
     let trust = TrustRule::Known {
         keys,
         accept_new,
