@@ -12,9 +12,11 @@ pub mod id;
 pub mod limits;
 pub mod model;
 pub mod port;
+mod driver;
 pub mod secure;
 mod server;
 pub mod session;
+pub mod wire;
 
 // The public interface is:
 pub use agent::{Command, CommandId, Event};

@@ -29,6 +29,10 @@ pub const INVITE_BYTES: usize = 16;
 pub const INVITE_TEXT_BYTES: usize = 64;
 /// Most extension bytes of one body: room for later versions, not a way around the text limit.
 pub const EXTENSION_BYTES: usize = 4 * 1024;
+/// Most extensions of one body. Each takes 32 bytes of memory, also where the frame has two for it.
+pub const EXTENSIONS: usize = 64;
+/// Most capabilities that one end tells the other.
+pub const CAPABILITIES: usize = 64;
 /// Longest label (`ref`) that an application gives a send; it is kept with it on disk.
 pub const LABEL_BYTES: usize = 256;
 

@@ -9,7 +9,7 @@ use futures_lite::{AsyncRead, AsyncWrite, FutureExt};
 
 use crate::adapter::MemoryStore;
 #[cfg(feature = "sqlite")]
-use crate::adapter::SqliteStore;
+use crate::adapter::{SqliteOptions, SqliteStore};
 use crate::config::{Retention, ServerConfig, StorePlace};
 use crate::driver::random::OsRandom;
 use crate::driver::server::{self, Shared};
@@ -173,7 +173,7 @@ async fn open(place: &StorePlace) -> Result<Opened, Error> {
         StorePlace::Folder(folder) => {
             let folder = folder.clone();
             blocking::unblock(move || {
-                let store = SqliteStore::open(&folder, &mut OsRandom)?;
+                let store = SqliteStore::open(&folder, SqliteOptions::default(), &mut OsRandom)?;
                 let key = load_key(&folder)?;
                 Ok((Arc::new(store) as Arc<dyn Store>, key, Some(folder)))
             })

@@ -114,9 +114,9 @@ where
     /// for each other.
     fn step(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
         let took = self.take_out(cx)?;
-        self.seal();
+        self.seal()?;
         let read = self.read(cx)?;
-        self.seal();
+        self.seal()?;
         let wrote = self.write(cx)?;
         if self.ending.is_some() && self.is_flushed() {
             return Err(End::Closed);
@@ -162,11 +162,11 @@ where
         Ok(true)
     }
 
-    fn seal(&mut self) {
+    fn seal(&mut self) -> Result<(), End> {
         let now = self.shared.clock.time();
-        self.session.poll_transmit(&mut self.sealed, now);
+        self.session.poll_transmit(&mut self.sealed, now).map_err(End::Failed)?;
         if !self.session.is_sealed() {
-            return;
+            return Ok(());
         }
         while self.sealed.len() - self.written < WRITE_AHEAD
             && let Some(waiting) = &mut self.waiting
@@ -181,11 +181,13 @@ where
                 .count();
             let batch = waiting.drain(..fits.max(1).min(waiting.len()));
             let batch: Vec<Arc<[u8]>> = batch.collect();
-            self.session.seal(&mut batch.iter().map(AsRef::as_ref), &mut self.sealed, now);
+            let mut frames = batch.iter().map(AsRef::as_ref);
+            self.session.seal(&mut frames, &mut self.sealed, now).map_err(End::Failed)?;
             if waiting.is_empty() {
                 self.waiting = None;
             }
         }
+        Ok(())
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
@@ -262,7 +264,7 @@ where
 
     /// A greeting that is refused is answered before the link ends: one try, nothing is waited for.
     fn flush_on_failure(&mut self, cx: &mut Context<'_>) {
-        self.session.poll_transmit(&mut self.sealed, self.shared.clock.time());
+        let _ = self.session.poll_transmit(&mut self.sealed, self.shared.clock.time());
         let rest = self.sealed.get(self.written..).unwrap_or_default();
         if !rest.is_empty() {
             let _ = Pin::new(&mut self.stream).poll_write(cx, rest);

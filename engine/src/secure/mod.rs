@@ -45,10 +45,6 @@ pub use password::{dummy_verifier, hash_password, verify_password};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Engine {
     /// Pure Rust.
-    #[cfg_attr(
-        all(feature = "fast-crypto", not(test)),
-        expect(dead_code, reason = "only the tests mix the engines in one process")
-    )]
     Orion,
     /// Assembly.
     #[cfg(feature = "fast-crypto")]

@@ -147,20 +147,35 @@ impl ServerSession {
     }
 
     /// Seals frames, after those of the session's own, and appends them to `out`.
-    pub fn seal(&mut self, frames: &mut dyn Iterator<Item = &[u8]>, out: &mut Vec<u8>, now: Time) {
-        self.conduit.seal_frames(frames, out, now);
+    ///
+    /// # Errors
+    ///
+    /// Why the link has to end.
+    pub fn seal(
+        &mut self,
+        frames: &mut dyn Iterator<Item = &[u8]>,
+        out: &mut Vec<u8>,
+        now: Time,
+    ) -> Result<(), Error> {
+        let sealed = self.conduit.seal_frames(frames, out, now);
+        self.note(sealed)
     }
 
     /// Appends what the session itself has to send to `out`: handshake, pings, pongs.
-    pub fn poll_transmit(&mut self, out: &mut Vec<u8>, now: Time) {
+    ///
+    /// # Errors
+    ///
+    /// Why the link has to end.
+    pub fn poll_transmit(&mut self, out: &mut Vec<u8>, now: Time) -> Result<(), Error> {
         self.conduit.poll_transmit(out);
         if self.replies.is_empty() || !self.conduit.is_open() {
-            return;
+            return Ok(());
         }
         let replies = std::mem::take(&mut self.replies);
         let mut rest = replies.as_slice();
         let mut frames = std::iter::from_fn(|| split_frame(&mut rest));
-        self.conduit.seal_frames(&mut frames, out, now);
+        let sealed = self.conduit.seal_frames(&mut frames, out, now);
+        self.note(sealed)
     }
 
     /// The time of [`poll_timeout`](Self::poll_timeout) has come.

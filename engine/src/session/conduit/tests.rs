@@ -226,13 +226,13 @@ fn a_flipped_bit_never_delivers_anything() {
         let mut changed = bytes.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
         let done = pair.server.handle_bytes(&changed, pair.now);
-        let error = if done.is_ok() {
+        let error = if let Err(error) = done {
+            error
+        } else {
             assert_eq!(taken(&mut pair.server), Ok(vec![]));
             let due = pair.server.poll_timeout().unwrap();
             assert_eq!(due, pair.now + limits::RECORD_WAIT);
             pair.server.handle_timeout(due).unwrap_err()
-        } else {
-            done.unwrap_err()
         };
         assert!(matches!(
             error,
@@ -255,8 +255,8 @@ fn a_flipped_bit_anywhere_in_the_handshake_ends_it() {
         pair.client.accept_server();
         [one, two, outgoing(&mut pair.client)]
     };
-    for stage in 0..3 {
-        for byte in 0..streams[stage].len() {
+    for (stage, stream) in streams.iter().enumerate() {
+        for byte in 0..stream.len() {
             let mut pair = Pair::new();
             let mut failed = false;
             let mut bytes = outgoing(&mut pair.client);
