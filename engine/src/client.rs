@@ -151,7 +151,9 @@ impl Drop for AppEnd {
 }
 
 fn check_address(address: &str) -> Result<(), Misuse> {
-    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let port = address
+        .rsplit_once(':')
+        .filter(|(host, _)| !host.is_empty());
     match port.map(|(_, port)| port.parse::<u16>()) {
         Some(Ok(port)) if port != 0 => Ok(()),
         _ => Err(Misuse::Address(address.to_owned())),
@@ -168,7 +170,8 @@ async fn open_profile(place: ProfilePlace) -> Result<Arc<dyn Profile>, Error> {
         }
         #[cfg(not(feature = "sqlite"))]
         ProfilePlace::Folder(_) => Err(Error::Local(
-            "this program was built without the feature \"sqlite\", which keeps profiles".to_owned(),
+            "this program was built without the feature \"sqlite\", which keeps profiles"
+                .to_owned(),
         )),
     }
 }
@@ -179,7 +182,9 @@ async fn device_key(profile: &dyn Profile, state: &ProfileState) -> Result<Stati
         return Ok(StaticKey::from_bytes(key));
     }
     let key = StaticKey::generate(&mut OsRandom);
-    profile.save(vec![ProfileChange::Key(key.to_bytes())]).await?;
+    profile
+        .save(vec![ProfileChange::Key(key.to_bytes())])
+        .await?;
     Ok(key)
 }
 

@@ -57,7 +57,8 @@ impl KnownHosts {
         let broken = !held.is_empty() && !held.ends_with('\n');
         let start = if broken { "\n" } else { "" };
         let line = format!("{start}{address} {fingerprint}\n");
-        self.append(line.as_bytes()).map_err(|error| self.fault(&error))
+        self.append(line.as_bytes())
+            .map_err(|error| self.fault(&error))
     }
 
     fn read(&self) -> Result<String, Error> {
@@ -78,7 +79,11 @@ impl KnownHosts {
     }
 
     fn append(&self, line: &[u8]) -> io::Result<()> {
-        if let Some(folder) = self.path.parent().filter(|path| !path.as_os_str().is_empty()) {
+        if let Some(folder) = self
+            .path
+            .parent()
+            .filter(|path| !path.as_os_str().is_empty())
+        {
             make_folder(folder)?;
         }
         let mut options = OpenOptions::new();
@@ -117,8 +122,11 @@ mod tests {
         let hosts = KnownHosts::new(path.clone());
         assert_eq!(hosts.find("a:1").unwrap(), Vec::<String>::new());
         hosts.add("a:1", "SHA256:one").unwrap();
-        fs::write(&path, format!("# mine\n\n{}", fs::read_to_string(&path).unwrap().trim()))
-            .unwrap();
+        fs::write(
+            &path,
+            format!("# mine\n\n{}", fs::read_to_string(&path).unwrap().trim()),
+        )
+        .unwrap();
         hosts.add("b:1", "SHA256:two").unwrap();
         assert_eq!(hosts.find("a:1").unwrap(), ["SHA256:one"]);
         assert_eq!(hosts.find("b:1").unwrap(), ["SHA256:two"]);
@@ -130,8 +138,13 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("known_hosts");
-        KnownHosts::new(path.clone()).add("a:1", "SHA256:one").unwrap();
-        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+        KnownHosts::new(path.clone())
+            .add("a:1", "SHA256:one")
+            .unwrap();
+        assert_eq!(
+            fs::metadata(path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 
     #[test]
@@ -139,6 +152,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("known_hosts");
         fs::write(&path, "a:1\n").unwrap();
-        assert!(matches!(KnownHosts::new(path).find("a:1"), Err(Error::Local(_))));
+        assert!(matches!(
+            KnownHosts::new(path).find("a:1"),
+            Err(Error::Local(_))
+        ));
     }
 }

@@ -84,7 +84,10 @@ struct Working {
 }
 
 enum Link {
-    Connecting(LinkNumber, BoxFuture<'static, Result<Box<dyn Stream>, Error>>),
+    Connecting(
+        LinkNumber,
+        BoxFuture<'static, Result<Box<dyn Stream>, Error>>,
+    ),
     Made(Made),
 }
 
@@ -318,9 +321,8 @@ impl Driver {
         }
         let (mut tickets, mut all) = (Vec::new(), Vec::new());
         while all.len() < limits::APPEND_BATCH
-            && let Some(Job::Save(ticket, changes)) = self
-                .jobs
-                .pop_front_if(|job| matches!(job, Job::Save(..)))
+            && let Some(Job::Save(ticket, changes)) =
+                self.jobs.pop_front_if(|job| matches!(job, Job::Save(..)))
         {
             tickets.push(ticket);
             all.extend(changes);

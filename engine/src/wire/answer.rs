@@ -59,11 +59,21 @@ pub(super) fn append_answer(
         }
         Answer::Conversations(conversations, next) => {
             let items = List::of(conversations, ConversationPart::new);
-            frame::append(out, tag::CONVERSATION_PAGE, request, &Page::new(items, next))
+            frame::append(
+                out,
+                tag::CONVERSATION_PAGE,
+                request,
+                &Page::new(items, next),
+            )
         }
         Answer::Receipts(receipts) => {
             let items = List::of(receipts, ReceiptPart::new);
-            frame::append(out, tag::RECEIPT_LIST, request, &Whole { items, extensions })
+            frame::append(
+                out,
+                tag::RECEIPT_LIST,
+                request,
+                &Whole { items, extensions },
+            )
         }
         Answer::Devices(devices) => {
             let items = List::of(devices, DevicePart::new);
@@ -71,7 +81,12 @@ pub(super) fn append_answer(
         }
         Answer::Commands(commands) => {
             let items = List::of(commands, CommandPart::new);
-            frame::append(out, tag::COMMAND_LIST, request, &Whole { items, extensions })
+            frame::append(
+                out,
+                tag::COMMAND_LIST,
+                request,
+                &Whole { items, extensions },
+            )
         }
     }
 }

@@ -15,7 +15,6 @@ mod tag;
 mod to_client;
 mod to_server;
 
-
 use std::fmt;
 
 pub use frame::request_of;

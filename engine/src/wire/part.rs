@@ -121,7 +121,9 @@ impl Serialize for Ext<'_> {
 impl<'de> Deserialize<'de> for Ext<'_> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let List(pairs) = List::<(u16, &[u8]), { limits::EXTENSIONS }>::deserialize(deserializer)?;
-        let owned = pairs.into_iter().map(|(number, bytes)| (number, bytes.to_vec()));
+        let owned = pairs
+            .into_iter()
+            .map(|(number, bytes)| (number, bytes.to_vec()));
         Ok(Self(Cow::Owned(owned.collect())))
     }
 }
@@ -372,7 +374,9 @@ const NOBODY: &str = "?";
 /// Whether the text is a name already, as nearly all are: spares the tables of Unicode.
 fn is_plain(text: &str) -> bool {
     let fits = (1..=limits::NAME_BYTES).contains(&text.len());
-    fits && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
+    fits && text
+        .bytes()
+        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
 }
 
 /// Writes bytes as one block and not one by one; the result is the same.

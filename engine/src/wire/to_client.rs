@@ -87,11 +87,21 @@ pub fn encode_to_client(message: &ToClient, out: &mut Vec<u8>) -> Result<(), Too
         }
         ToClient::Receipts(receipts) => {
             let items = List::of(receipts, ReceiptPart::new);
-            frame::append(out, tag::RECEIPTS, none, &ReceiptsBody { items, extensions })
+            frame::append(
+                out,
+                tag::RECEIPTS,
+                none,
+                &ReceiptsBody { items, extensions },
+            )
         }
         ToClient::Presence(changes) => {
             let items = List::of(changes, PresencePart::new);
-            frame::append(out, tag::PRESENCE, none, &PresenceBody { items, extensions })
+            frame::append(
+                out,
+                tag::PRESENCE,
+                none,
+                &PresenceBody { items, extensions },
+            )
         }
         ToClient::Typing {
             conversation,

@@ -26,12 +26,8 @@ pub fn encode_to_server(message: &ToServer, out: &mut Vec<u8>) -> Result<(), Too
     let extensions = Ext::NONE;
     let none = RequestId(0);
     match message {
-        ToServer::Login(login) => {
-            frame::append(out, tag::LOGIN, none, &LoginBody::new(login))
-        }
-        ToServer::Resume(resume) => {
-            frame::append(out, tag::RESUME, none, &ResumeBody::new(resume))
-        }
+        ToServer::Login(login) => frame::append(out, tag::LOGIN, none, &LoginBody::new(login)),
+        ToServer::Resume(resume) => frame::append(out, tag::RESUME, none, &ResumeBody::new(resume)),
         ToServer::Send(send) => {
             let body = SendBody {
                 target: TargetPart::new(&send.target),
@@ -62,11 +58,21 @@ pub fn encode_to_server(message: &ToServer, out: &mut Vec<u8>) -> Result<(), Too
                 conversation: *conversation,
                 seq: *seq,
             });
-            frame::append(out, tag::DELIVERED, none, &DeliveredBody { items, extensions })
+            frame::append(
+                out,
+                tag::DELIVERED,
+                none,
+                &DeliveredBody { items, extensions },
+            )
         }
         ToServer::Typing(target) => {
             let target = TargetPart::new(target);
-            frame::append(out, tag::SET_TYPING, none, &TargetBody { target, extensions })
+            frame::append(
+                out,
+                tag::SET_TYPING,
+                none,
+                &TargetBody { target, extensions },
+            )
         }
         ToServer::Presence(state, text) => {
             let body = SetPresenceBody {
@@ -170,11 +176,7 @@ fn read(frame: &Frame<'_>) -> Result<ToServer, Violation> {
     })
 }
 
-fn append_request(
-    out: &mut Vec<u8>,
-    request: RequestId,
-    wish: &Request,
-) -> Result<(), TooLarge> {
+fn append_request(out: &mut Vec<u8>, request: RequestId, wish: &Request) -> Result<(), TooLarge> {
     let extensions = Ext::NONE;
     match wish {
         Request::Create {
@@ -269,7 +271,12 @@ fn append_request(
         Request::Devices => frame::append(out, tag::GET_DEVICES, request, &Nothing::BODY),
         Request::Revoke { device } => {
             let device = *device;
-            frame::append(out, tag::REVOKE, request, &RevokeBody { device, extensions })
+            frame::append(
+                out,
+                tag::REVOKE,
+                request,
+                &RevokeBody { device, extensions },
+            )
         }
         Request::Password {
             old,
