@@ -62,19 +62,38 @@ impl Server {
         let fingerprint = key.public().fingerprint().to_string();
         let shared = Shared::new(key, Arc::clone(&store));
         let hub = Hub::new(policy, snapshot, Box::new(OsRandom));
-        shared.executor.spawn(server::run_hub(Arc::clone(&shared), hub)).detach();
+        shared
+            .executor
+            .spawn(server::run_hub(Arc::clone(&shared), hub))
+            .detach();
         let mut addresses = Vec::new();
         for (listener, address) in listeners {
             addresses.push(address);
-            shared.executor.spawn(server::accept(Arc::clone(&shared), listener)).detach();
+            shared
+                .executor
+                .spawn(server::accept(Arc::clone(&shared), listener))
+                .detach();
         }
         if config.retention != Retention::default() {
             let task = trim(Arc::clone(&shared), Arc::clone(&store), config.retention);
             shared.executor.spawn(task).detach();
         }
-        let about = Arc::new(About { addresses, fingerprint, folder });
-        let driver = ServerDriver { shared: Arc::clone(&shared) };
-        Ok((Self { shared, store, about }, driver))
+        let about = Arc::new(About {
+            addresses,
+            fingerprint,
+            folder,
+        });
+        let driver = ServerDriver {
+            shared: Arc::clone(&shared),
+        };
+        Ok((
+            Self {
+                shared,
+                store,
+                about,
+            },
+            driver,
+        ))
     }
 
     /// Where it listens, in the order of the configuration.
@@ -139,7 +158,9 @@ impl Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("addresses", &self.about.addresses).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("addresses", &self.about.addresses)
+            .finish_non_exhaustive()
     }
 }
 
@@ -166,9 +187,11 @@ type Opened = (Arc<dyn Store>, StaticKey, Option<PathBuf>);
 
 async fn open(place: &StorePlace) -> Result<Opened, Error> {
     match place {
-        StorePlace::Memory => {
-            Ok((Arc::new(MemoryStore::new()), StaticKey::generate(&mut OsRandom), None))
-        }
+        StorePlace::Memory => Ok((
+            Arc::new(MemoryStore::new()),
+            StaticKey::generate(&mut OsRandom),
+            None,
+        )),
         #[cfg(feature = "sqlite")]
         StorePlace::Folder(folder) => {
             let folder = folder.clone();
@@ -181,7 +204,8 @@ async fn open(place: &StorePlace) -> Result<Opened, Error> {
         }
         #[cfg(not(feature = "sqlite"))]
         StorePlace::Folder(_) => Err(Misuse::Other(
-            "this build keeps nothing on disk: it was made without the feature \"sqlite\"".to_owned(),
+            "this build keeps nothing on disk: it was made without the feature \"sqlite\""
+                .to_owned(),
         )
         .into()),
     }
@@ -204,7 +228,10 @@ fn load_key(folder: &Path) -> Result<StaticKey, Error> {
             write_private(&path, &key.to_bytes())?;
             Ok(key)
         }
-        Err(error) => Err(Error::Local(format!("cannot read {}: {error}", path.display()))),
+        Err(error) => Err(Error::Local(format!(
+            "cannot read {}: {error}",
+            path.display()
+        ))),
     }
 }
 
@@ -228,7 +255,8 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&part, path)?;
-        path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
+        path.parent()
+            .map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
     };
     written().map_err(|error| Error::Local(format!("cannot write {}: {error}", path.display())))
 }
@@ -252,9 +280,9 @@ fn listen_error(address: &str, error: &std::io::Error) -> Error {
         ErrorKind::AddrInUse => Error::Local(format!(
             "cannot listen on {address}: the port is in use; stop the other program or choose another port"
         )),
-        ErrorKind::PermissionDenied => {
-            Error::Local(format!("cannot listen on {address}: ports below 1024 need more rights"))
-        }
+        ErrorKind::PermissionDenied => Error::Local(format!(
+            "cannot listen on {address}: ports below 1024 need more rights"
+        )),
         ErrorKind::InvalidInput => Misuse::Address(address.to_owned()).into(),
         _ => Error::Local(format!("cannot listen on {address}: {error}")),
     }

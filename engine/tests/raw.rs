@@ -32,9 +32,15 @@ impl Raw {
     fn connect(server: &Server, seed: u8) -> Self {
         let key = Arc::new(StaticKey::generate(&mut Counter(seed)));
         let stream = TcpStream::connect(server.addresses()[0]).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         let now = Time(1);
-        let mut raw = Self { stream, conduit: Conduit::client(key, [seed; 32], now), now };
+        let mut raw = Self {
+            stream,
+            conduit: Conduit::client(key, [seed; 32], now),
+            now,
+        };
         while !raw.conduit.is_open() {
             raw.transmit();
             if raw.conduit.server_key().is_some() {
@@ -58,7 +64,9 @@ impl Raw {
         let mut buffer = [0; 4096];
         let length = self.stream.read(&mut buffer).unwrap();
         assert_ne!(length, 0, "the server closed the link");
-        self.conduit.handle_bytes(&buffer[..length], self.now).unwrap();
+        self.conduit
+            .handle_bytes(&buffer[..length], self.now)
+            .unwrap();
     }
 
     fn say(&mut self, message: &ToServer) {
@@ -66,7 +74,9 @@ impl Raw {
         wire::encode_to_server(message, &mut frame).unwrap();
         let mut out = Vec::new();
         let mut frames = std::iter::once(frame.as_slice());
-        self.conduit.seal_frames(&mut frames, &mut out, self.now).unwrap();
+        self.conduit
+            .seal_frames(&mut frames, &mut out, self.now)
+            .unwrap();
         self.stream.write_all(&out).unwrap();
     }
 
@@ -129,7 +139,9 @@ fn two_raw_clients_talk_in_the_lobby() {
         ToClient::Entry(entry) if entry.from_name.as_str() == "bob" => Some(()),
         _ => None,
     });
-    let date = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let date = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
     let id = SendId::new(UnixTime(date.as_micros() as u64), [3; 10]);
     ann.say(&ToServer::Send(Send {
         request: RequestId(1),
@@ -147,7 +159,10 @@ fn two_raw_clients_talk_in_the_lobby() {
         ToClient::Entry(entry) if entry.id == id => Some(entry),
         _ => None,
     });
-    assert_eq!((heard.seq, heard.body.data.as_slice()), (acked, b"hi bob".as_slice()));
+    assert_eq!(
+        (heard.seq, heard.body.data.as_slice()),
+        (acked, b"hi bob".as_slice())
+    );
 
     pollster::block_on(server.drain());
     let reason = bob.hear_until(|message| match message {

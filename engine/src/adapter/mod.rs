@@ -3,6 +3,7 @@
 mod fold;
 mod folder;
 mod history;
+pub mod known_hosts;
 pub mod lock;
 pub mod memory;
 mod outcomes;
@@ -13,6 +14,7 @@ mod rules;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+pub use known_hosts::KnownHosts;
 pub use lock::Lock;
 pub use memory::MemoryStore;
 pub use profile_memory::MemoryProfile;

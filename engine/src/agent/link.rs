@@ -50,8 +50,8 @@ pub enum TrustRule {
     Pinned(String),
     /// One of those that were accepted before.
     Known {
-        /// Keys and fingerprints.
-        keys: Vec<([u8; 32], String)>,
+        /// Their fingerprints.
+        keys: Vec<String>,
         /// If there is none, accept the first one; otherwise ask.
         accept_new: bool,
         /// Remember accepted keys in the profile; otherwise by [`Effect::Remember`].
@@ -106,7 +106,7 @@ impl Agent {
         if link != self.link_number || !matches!(self.link, Link::Opening) {
             return;
         }
-        match self.setup.trust.judge(&key, &fingerprint) {
+        match self.setup.trust.judge(&fingerprint) {
             Verdict::Right => self.login(fingerprint, effects),
             Verdict::New {
                 accept: true,
@@ -177,7 +177,7 @@ impl Agent {
         effects: &mut Vec<Effect>,
     ) {
         if let TrustRule::Known { keys, .. } = &mut self.setup.trust {
-            keys.push((key, fingerprint.to_owned()));
+            keys.push(fingerprint.to_owned());
         }
         if in_profile {
             let address = self.setup.address.clone();
@@ -373,7 +373,7 @@ impl Link {
 }
 
 impl TrustRule {
-    fn judge(&self, shown: &[u8; 32], fingerprint: &str) -> Verdict {
+    fn judge(&self, fingerprint: &str) -> Verdict {
         match self {
             Self::Pinned(pin) if pin == fingerprint => Verdict::Right,
             Self::Pinned(pin) => Verdict::Wrong {
@@ -388,8 +388,8 @@ impl TrustRule {
                     accept: *accept_new,
                     in_profile: *in_profile,
                 },
-                Some(_) if keys.iter().any(|(key, _)| key == shown) => Verdict::Right,
-                Some((_, expected)) => Verdict::Wrong {
+                Some(_) if keys.iter().any(|key| key == fingerprint) => Verdict::Right,
+                Some(expected) => Verdict::Wrong {
                     expected: expected.clone(),
                 },
             },

@@ -12,7 +12,9 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 
     /// Time since the clock was made. Starts at a second, so that "long ago" is before now.
@@ -24,7 +26,10 @@ impl Clock {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         // A clock before 1970 is a clock that is not set.
         let date = UnixTime(since.map_or(0, |since| since.as_micros() as u64));
-        Now { time: self.time(), date }
+        Now {
+            time: self.time(),
+            date,
+        }
     }
 
     /// When a time comes.

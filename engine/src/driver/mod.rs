@@ -1,5 +1,6 @@
 //! Async, thin, deciding nothing: moves bytes, time and answers between the world and the pure layers.
 
+pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod outlet;
 pub(crate) mod random;

@@ -94,7 +94,11 @@ impl Outlet {
     pub(crate) fn take(&self, waker: &Waker) -> Option<Taken> {
         let mut inner = self.lock();
         if !inner.touched {
-            if !inner.waker.as_ref().is_some_and(|held| held.will_wake(waker)) {
+            if !inner
+                .waker
+                .as_ref()
+                .is_some_and(|held| held.will_wake(waker))
+            {
                 inner.waker = Some(waker.clone());
             }
             return None;

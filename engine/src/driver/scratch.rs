@@ -25,8 +25,6 @@ where
     SCRATCH.with_borrow_mut(|buffer| match stream.poll_read(cx, buffer) {
         Poll::Pending => Poll::Pending,
         Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-        Poll::Ready(Ok(length)) => {
-            Poll::Ready(Ok(take(buffer.get(..length).unwrap_or_default())))
-        }
+        Poll::Ready(Ok(length)) => Poll::Ready(Ok(take(buffer.get(..length).unwrap_or_default()))),
     })
 }

@@ -123,15 +123,23 @@ impl Shared {
     }
 
     /// Serves a stream in a task of its own.
-    pub(crate) fn adopt<S>(self: &Arc<Self>, stream: S, from: Option<IpAddr>) -> async_executor::Task<()>
+    pub(crate) fn adopt<S>(
+        self: &Arc<Self>,
+        stream: S,
+        from: Option<IpAddr>,
+    ) -> async_executor::Task<()>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let outlet = Arc::new(Outlet::default());
         let id = lock(&self.outlets).add(Arc::clone(&outlet));
-        self.tell([Input::Accepted { link: id, from: address_group(from) }]);
+        self.tell([Input::Accepted {
+            link: id,
+            from: address_group(from),
+        }]);
         let shared = Arc::clone(self);
-        self.executor.spawn(server_link::serve(shared, stream, id, outlet))
+        self.executor
+            .spawn(server_link::serve(shared, stream, id, outlet))
     }
 }
 
@@ -236,7 +244,11 @@ impl Shared {
             inbox.waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        Poll::Ready(Woken { inputs, committed, due })
+        Poll::Ready(Woken {
+            inputs,
+            committed,
+            due,
+        })
     }
 }
 
@@ -255,7 +267,9 @@ impl HubDriver<'_> {
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Send(link, message) => {
-                    let Some(outlet) = outlets.get(link) else { continue };
+                    let Some(outlet) = outlets.get(link) else {
+                        continue;
+                    };
                     if matches!(message, ToClient::Welcome(_)) && outlet.enter() {
                         self.touched.push(Arc::clone(outlet));
                     }
@@ -266,14 +280,18 @@ impl HubDriver<'_> {
                 Effect::Fan(links, entry) => {
                     let frame = wire::encode_entry(&entry);
                     for link in links {
-                        let Some(outlet) = outlets.get(link) else { continue };
+                        let Some(outlet) = outlets.get(link) else {
+                            continue;
+                        };
                         if outlet.push(Lane::Text, Arc::clone(&frame)) {
                             self.touched.push(Arc::clone(outlet));
                         }
                     }
                 }
                 Effect::Close(link, bye) => {
-                    let Some(outlet) = outlets.get(link) else { continue };
+                    let Some(outlet) = outlets.get(link) else {
+                        continue;
+                    };
                     if outlet.close(bye) {
                         self.touched.push(Arc::clone(outlet));
                     }

@@ -130,8 +130,16 @@ where
         if self.waiting.is_some() && self.ending.is_none() {
             return Ok(false);
         }
-        let Some(taken) = self.outlet.take(cx.waker()) else { return Ok(false) };
-        let Taken { mut control, mut text, entered, closing, overflow } = taken;
+        let Some(taken) = self.outlet.take(cx.waker()) else {
+            return Ok(false);
+        };
+        let Taken {
+            mut control,
+            mut text,
+            entered,
+            closing,
+            overflow,
+        } = taken;
         if overflow {
             tracing::debug!(link = self.id.0, "the peer does not read what it asked for");
             return Err(End::Failed(Error::Link(LinkFault::Timeout)));
@@ -164,7 +172,9 @@ where
 
     fn seal(&mut self) -> Result<(), End> {
         let now = self.shared.clock.time();
-        self.session.poll_transmit(&mut self.sealed, now).map_err(End::Failed)?;
+        self.session
+            .poll_transmit(&mut self.sealed, now)
+            .map_err(End::Failed)?;
         if !self.session.is_sealed() {
             return Ok(());
         }
@@ -182,7 +192,9 @@ where
             let batch = waiting.drain(..fits.max(1).min(waiting.len()));
             let batch: Vec<Arc<[u8]>> = batch.collect();
             let mut frames = batch.iter().map(AsRef::as_ref);
-            self.session.seal(&mut frames, &mut self.sealed, now).map_err(End::Failed)?;
+            self.session
+                .seal(&mut frames, &mut self.sealed, now)
+                .map_err(End::Failed)?;
             if waiting.is_empty() {
                 self.waiting = None;
             }
@@ -226,11 +238,18 @@ where
             match self.session.poll_event() {
                 Ok(None) => break None,
                 Ok(Some(ServerEvent::Login { key, login })) => {
-                    inputs.push(Input::Login { link: self.id, key, login });
+                    inputs.push(Input::Login {
+                        link: self.id,
+                        key,
+                        login,
+                    });
                 }
                 Ok(Some(ServerEvent::Frame(message))) => {
                     self.outlet.sent();
-                    inputs.push(Input::Frame { link: self.id, message });
+                    inputs.push(Input::Frame {
+                        link: self.id,
+                        message,
+                    });
                 }
                 Ok(Some(ServerEvent::Bye)) => break Some(End::Bye),
                 Err(error) => break Some(End::Failed(error)),
@@ -264,7 +283,9 @@ where
 
     /// A greeting that is refused is answered before the link ends: one try, nothing is waited for.
     fn flush_on_failure(&mut self, cx: &mut Context<'_>) {
-        let _ = self.session.poll_transmit(&mut self.sealed, self.shared.clock.time());
+        let _ = self
+            .session
+            .poll_transmit(&mut self.sealed, self.shared.clock.time());
         let rest = self.sealed.get(self.written..).unwrap_or_default();
         if !rest.is_empty() {
             let _ = Pin::new(&mut self.stream).poll_write(cx, rest);
@@ -276,7 +297,10 @@ where
     }
 
     fn watch_time(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
-        let due = [self.session.poll_timeout(), self.ending].into_iter().flatten().min();
+        let due = [self.session.poll_timeout(), self.ending]
+            .into_iter()
+            .flatten()
+            .min();
         let Some(due) = due else { return Ok(false) };
         if self.armed.is_none_or(|armed| due < armed) {
             let at: Instant = self.shared.clock.instant(due);
@@ -286,7 +310,9 @@ where
             }
             self.armed = Some(due);
         }
-        let Some(timer) = &mut self.timer else { return Ok(false) };
+        let Some(timer) = &mut self.timer else {
+            return Ok(false);
+        };
         if Pin::new(timer).poll(cx).is_pending() {
             return Ok(false);
         }

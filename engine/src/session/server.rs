@@ -86,7 +86,9 @@ impl ServerSession {
         let taken = self.conduit.handle_bytes(bytes, now);
         self.note(taken)?;
         if self.state == State::Opening && self.conduit.is_open() {
-            self.state = State::Waiting { until: now + limits::LOGIN_WAIT };
+            self.state = State::Waiting {
+                until: now + limits::LOGIN_WAIT,
+            };
         }
         Ok(())
     }
@@ -213,7 +215,10 @@ impl ServerSession {
             State::Open if self.asked => Some(self.heard + limits::DEAD_AFTER),
             State::Open => Some(self.heard + limits::PING_AFTER),
         };
-        [own, self.conduit.poll_timeout()].into_iter().flatten().min()
+        [own, self.conduit.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether the channel is there.
