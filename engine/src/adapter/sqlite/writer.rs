@@ -68,8 +68,9 @@ impl Writer {
                 break;
             }
             let silent = writes.is_empty() && jobs.is_empty();
-            self.commit(writes);
+            // Before the writes: a limit holds from the next one on.
             jobs.into_iter().for_each(|job| self.begin(job));
+            self.commit(writes);
             self.tidy(silent);
         }
         // A short log makes the next start quick. What fails here was safe before.

@@ -229,11 +229,11 @@ fn a_backup_is_whole_and_gets_new_epochs_where_it_is_put_back() {
     town.submit(more);
     block_on(backup).unwrap();
     town.outcomes(count);
-    let again = block_on(town.store.backup(copy.clone()))
+    let again = block_on(store.backup(copy.clone()))
         .unwrap_err()
         .to_string();
     assert!(again.contains("is there already"), "{again}");
-    drop(town);
+    drop((town, store));
     assert_eq!(
         epochs(&open_with(&data, 20).unwrap()),
         old,
@@ -341,38 +341,6 @@ fn a_dropped_future_of_the_tail_loses_nothing() {
         let one = town.outcomes(1);
         placed(&one[0]);
     }
-}
-
-#[test]
-fn folding_and_searching_use_their_indexes() {
-    let folder = tempfile::tempdir().unwrap();
-    drop(reopen(folder.path()));
-    let database = rusqlite::Connection::open(folder.path().join("chat.db")).unwrap();
-    let plan = |sql: &str| -> String {
-        let mut explain = database
-            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-            .unwrap();
-        let rows = explain
-            .query_map((), |row| row.get::<_, String>(3))
-            .unwrap();
-        rows.map(Result::unwrap).collect::<Vec<_>>().join("; ")
-    };
-    let folded = plan(
-        "SELECT seq, data FROM entries WHERE room = 1 AND target = 2 AND kind IN (3, 4, 5)
-         AND kind = 3 AND seq BETWEEN 1 AND 9 ORDER BY pos DESC LIMIT 1",
-    );
-    assert!(
-        folded.contains("entries_target") && !folded.contains("TEMP"),
-        "{folded}"
-    );
-    let known = plan(
-        "SELECT rooms.id, seq FROM entries JOIN rooms ON num = room
-         WHERE entries.id = x'00' AND sender = 2",
-    );
-    assert!(
-        known.contains("entries_id") && !known.contains("SCAN"),
-        "{known}"
-    );
 }
 
 #[test]
