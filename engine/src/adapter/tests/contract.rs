@@ -289,7 +289,7 @@ fn a_history_pages_in_both_ways_and_stays_in_its_stretches(store: Given) {
         page(HistoryFrom::Around(Seq(1)), 4),
         (vec![1, 3, 5, 7], true)
     );
-    assert_eq!(page(HistoryFrom::End, 20).1, false);
+    assert!(!page(HistoryFrom::End, 20).1, "the page holds all of it");
     assert_eq!(page(HistoryFrom::End, 0).0, [0; 0]);
     let spans = [span(3, 6), span(11, 11), span(39, Seq::MAX.0)];
     let (items, more) = town.seen_in(&spans, HistoryFrom::End, 3);
