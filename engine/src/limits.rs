@@ -187,8 +187,8 @@ pub const REACTIONS_READ: usize = 4_096;
 pub const REACTIONS_BYTES: usize = 8 * 1024;
 /// Entries that are indexed for search in one transaction: 1 to 2 ms that an append may have to wait.
 pub const SEARCH_BATCH: usize = 64;
-/// So many entries are put into the search index even when appends never stop coming for
-/// [`SEARCH_IDLE`].
+/// From so many entries on, the search index gets a batch each [`SEARCH_IDLE`] even when appends never
+/// pause that long: a small share of the writer's time.
 pub const SEARCH_LAG: u64 = 256;
 /// A search waits for the index when it is at most so far behind; otherwise it finds what is there.
 pub const SEARCH_CATCH_UP: u64 = 4_096;
