@@ -15,6 +15,7 @@ pub mod model;
 pub mod port;
 pub mod secure;
 mod server;
+pub mod session;
 pub mod wire;
 
 // The public interface is:
