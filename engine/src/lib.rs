@@ -7,6 +7,8 @@ mod client;
 pub mod config;
 pub mod error;
 pub mod id;
+#[cfg(feature = "json")]
+pub mod json;
 pub mod limits;
 pub mod model;
 pub mod port;
