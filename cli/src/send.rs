@@ -105,8 +105,15 @@ async fn deliver(
                 wish(Command::Leave { flush: true })?;
             }
             Event::Refused {
-                command, refusal, ..
+                command,
+                refusal,
+                id,
+                ..
             } if command.is_some() && (command == joining || command == sending) => {
+                if let Some(id) = id {
+                    // Nobody comes back to look at it. If it stays, it stays as failed.
+                    let _ = client.command(Command::Cancel(id));
+                }
                 return Err(Failure::Failed(format!("{refusal} ({})", refusal.code)));
             }
             Event::ServerKey { fingerprint, .. } => {

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
+use async_io::Timer;
 use chat_engine::{
     Admin, AdminAnswer, Registration, Retention, Server, ServerConfig, ServerDriver, StorePlace,
 };
@@ -85,8 +86,13 @@ async fn serve(
             "a thread of the server ended by itself; its log says more".to_owned(),
         ));
     }
-    // Each thread says when it is done by dropping its end. The drain bounds how long that takes.
-    while threads_ended.recv().await.is_ok() {}
+    // Each thread says when it is done by dropping its end. Everything is on disk already, so one
+    // that does not end costs nothing but this wait.
+    let ends = async { while threads_ended.recv().await.is_ok() {} };
+    let late = async {
+        Timer::after(THREADS_END).await;
+    };
+    future::or(ends, late).await;
     Ok(())
 }
 
@@ -266,6 +272,8 @@ fn raise_file_limit() {
     }
 }
 
+/// How long threads may take to end after a drain.
+const THREADS_END: Duration = Duration::from_millis(500);
 /// A week is enough to open the first account.
 const FIRST_INVITE: Duration = Duration::from_secs(7 * 24 * 3600);
 

@@ -26,9 +26,14 @@ pub(crate) struct Dial {
 impl Dial {
     pub(crate) fn new(args: &DialArgs) -> Result<Self, Failure> {
         let place = Place::parse(&args.target)?;
-        let account = args.user.clone().or(place.account.clone()).ok_or_else(|| {
-            Failure::Usage("say who you are: --user NAME, or chat://NAME@HOST:PORT".to_owned())
-        })?;
+        let account = args
+            .user
+            .as_ref()
+            .or(place.account.as_ref())
+            .ok_or_else(|| {
+                Failure::Usage("say who you are: --user NAME, or chat://NAME@HOST:PORT".to_owned())
+            })?;
+        let account = account.clone();
         let state = paths::state()?;
         paths::make_private(&state)
             .map_err(|error| Failure::Failed(format!("{}: {error}", state.display())))?;

@@ -22,7 +22,7 @@ use chat_engine::{
 use futures_lite::future;
 
 use crate::args::ConnectArgs;
-use crate::exit::{Failure, bye_code, complain};
+use crate::exit::{Failure, bye_code};
 use crate::signals;
 use typed::Typed;
 
@@ -69,8 +69,12 @@ pub(crate) trait Face {
 pub(crate) fn run(args: &ConnectArgs) -> Result<(), Failure> {
     let signals = signals::watch()?;
     let mut dial = Dial::new(&args.dial)?;
-    let mut rooms: Vec<RoomName> = dial.room.iter().chain(&args.join).cloned().collect();
-    rooms.dedup();
+    let mut rooms: Vec<RoomName> = Vec::new();
+    for room in dial.room.iter().chain(&args.join) {
+        if !rooms.contains(room) {
+            rooms.push(room.clone());
+        }
+    }
     loop {
         let ended = match args.json {
             true => {
@@ -212,8 +216,10 @@ impl<F: Face> Talk<'_, F> {
     async fn step(&self, signals: &Receiver<i32>) -> Step {
         let event = async { Step::Event(self.online.client.next_event().await) };
         let typed = async {
+            // What follows a join in a pipe is meant for that room.
+            let ready = self.held.is_empty() && self.joining.is_empty();
             match &self.typed {
-                Some(typed) if self.state == State::Talking && self.held.is_empty() => {
+                Some(typed) if self.state == State::Talking && ready => {
                     Step::Typed(typed.recv().await.ok())
                 }
                 _ => future::pending().await,
@@ -380,11 +386,6 @@ fn leave(flush: bool) -> Wish {
         command: Command::Leave { flush },
         purpose: Purpose::Asked(None),
     }
-}
-
-/// Says that somebody is in the way, on stderr.
-fn told(text: &str) {
-    complain(text);
 }
 
 /// How long saying goodbye may take.

@@ -18,7 +18,8 @@ use chat_engine::{
 
 use super::sanitize::sanitize;
 use super::slash::{self, Context, HELP, Spoken, target};
-use super::{Face, Purpose, Wish, told, typed};
+use super::{Face, Purpose, Wish, typed};
+use crate::exit::complain;
 
 pub(super) struct Plain<W> {
     out: W,
@@ -83,7 +84,7 @@ impl<W: Write> Plain<W> {
 
     fn complain(&mut self, text: &str) {
         self.failed = true;
-        told(&sanitize(text));
+        complain(&sanitize(text));
     }
 
     fn entry(&mut self, peer: &Peer, entry: &Entry) -> io::Result<()> {

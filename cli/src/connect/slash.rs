@@ -310,10 +310,8 @@ fn account(word: &str, usage: &str) -> Result<AccountName, String> {
 
 /// The first word and the rest.
 fn split(text: &str) -> (&str, &str) {
-    let (first, rest) = text
-        .trim()
-        .split_once(char::is_whitespace)
-        .unwrap_or((text.trim(), ""));
+    let text = text.trim();
+    let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     (first, rest.trim_start())
 }
 
