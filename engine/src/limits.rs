@@ -221,6 +221,10 @@ pub const OUTBOX_BYTES: usize = 256 * 1024 * 1024;
 pub const EVENTS: usize = 4096;
 /// Bytes of events that wait for the application.
 pub const EVENT_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of one JSON line: the longest text with every byte escaped, and room for its fields.
+pub const JSON_LINE_BYTES: usize = 128 * 1024;
+/// Requests whose answers the JSON lines remember the `ref` of; the oldest is forgotten first.
+pub const JSON_REQUESTS: usize = 4096;
 /// First pause before connecting again.
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 /// Longest pause before connecting again.
