@@ -1,18 +1,28 @@
 //! The client that applications use.
 
 use std::fmt;
+use std::sync::Arc;
 
 use futures_lite::{AsyncRead, AsyncWrite};
 
-use crate::agent::{Command, CommandId, Event};
-use crate::config::ClientConfig;
-use crate::error::Error;
+use crate::adapter::{KnownHosts, MemoryProfile};
+use crate::agent::{Agent, Command, CommandId, Event, Setup, TrustRule};
+use crate::config::{ClientConfig, ProfilePlace, Trust};
+use crate::driver::client::{Connector, Driver, Shared};
+use crate::driver::random::OsRandom;
+use crate::error::{Error, Misuse};
+use crate::limits;
+use crate::port::{Profile, ProfileChange, ProfileState};
+use crate::secure::{Fingerprint, PublicKey, StaticKey};
 
 /// A client: one account on one server, over as many links as it takes.
 ///
-/// Cheap to clone; the clones are the same client.
+/// Cheap to clone; the clones are the same client. When the last of them is dropped, the client
+/// leaves at once, as by [`Command::Leave`] without flush.
 #[derive(Clone)]
-pub struct Client {}
+pub struct Client {
+    end: Arc<AppEnd>,
+}
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,10 +35,12 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::InUse`], [`Error::TooNew`] and [`Error::Local`] about the profile.
+    /// [`Error::InUse`], [`Error::TooNew`] and [`Error::Local`] about the profile and the file of
+    /// known hosts; [`Error::Misuse`] about the configuration.
     pub async fn open(config: ClientConfig) -> Result<(Self, ClientDriver), Error> {
-        let _ = config;
-        unimplemented!()
+        check_address(&config.address)?;
+        let connector = Connector::Address(config.address.clone());
+        Self::open_by(config, connector).await
     }
 
     /// The same over a stream that is there already; such a client does not reconnect.
@@ -43,8 +55,7 @@ impl Client {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let _ = (config, stream);
-        unimplemented!()
+        Self::open_by(config, Connector::Given(Some(Box::new(stream)))).await
     }
 
     /// Gives a command. Returns at once; what comes of it is told by events with the same number.
@@ -54,8 +65,7 @@ impl Client {
     /// [`Error::Misuse`] when the command can't succeed as it is, [`Error::Closed`] after the client
     /// left. Nothing was taken then.
     pub fn command(&self, command: Command) -> Result<CommandId, Error> {
-        let _ = command;
-        unimplemented!()
+        self.end.0.command(command)
     }
 
     /// Waits for the next event. `None` after [`Event::Closed`].
@@ -67,12 +77,56 @@ impl Client {
     ///
     /// Dropping the future loses nothing.
     pub async fn next_event(&self) -> Option<Event> {
-        unimplemented!()
+        self.end.0.next_event().await
+    }
+
+    async fn open_by(
+        config: ClientConfig,
+        connector: Connector,
+    ) -> Result<(Self, ClientDriver), Error> {
+        if config.device.len() > limits::DEVICE_NAME_BYTES {
+            return Err(Misuse::TooLong(limits::DEVICE_NAME_BYTES).into());
+        }
+        let known_hosts = config.known_hosts.clone().map(KnownHosts::new);
+        let profile = open_profile(config.profile.clone()).await?;
+        let state = profile.load().await?;
+        let key = device_key(&*profile, &state).await?;
+        let trust = trust_rule(&config, known_hosts.clone(), &state).await?;
+        let address = config.address.clone();
+        let setup = Setup {
+            address: config.address,
+            account: config.account,
+            password: config.password.map(|secret| secret.reveal().to_owned()),
+            register: config.register,
+            invite: config.invite,
+            device: config.device,
+            trust,
+            reconnect: config.reconnect,
+            single: matches!(connector, Connector::Given(_)),
+            patient: config.patient,
+            durable: profile.is_durable(),
+            state,
+            positions: config.positions,
+        };
+        let shared = Shared::new(Agent::new(setup, Box::new(OsRandom)));
+        let driver = Driver::new(
+            Arc::clone(&shared),
+            connector,
+            Arc::new(key),
+            profile,
+            known_hosts.map(|hosts| (hosts, address)),
+        );
+        let end = Arc::new(AppEnd(shared));
+        Ok((Self { end }, ClientDriver { driver }))
     }
 }
 
 /// Does a client's work while it is polled. Spawn [`run`](Self::run) on any executor.
-pub struct ClientDriver {}
+///
+/// Without it nothing moves; when it is dropped before its end, the events end with it.
+pub struct ClientDriver {
+    driver: Driver,
+}
 
 impl fmt::Debug for ClientDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,6 +137,89 @@ impl fmt::Debug for ClientDriver {
 impl ClientDriver {
     /// Runs until the client left and its last event is in the queue.
     pub async fn run(self) {
-        unimplemented!()
+        self.driver.run().await;
     }
+}
+
+/// The application's end; the client leaves when it is dropped.
+struct AppEnd(Arc<Shared>);
+
+impl Drop for AppEnd {
+    fn drop(&mut self) {
+        self.0.app_gone();
+    }
+}
+
+fn check_address(address: &str) -> Result<(), Misuse> {
+    let port = address
+        .rsplit_once(':')
+        .filter(|(host, _)| !host.is_empty());
+    match port.map(|(_, port)| port.parse::<u16>()) {
+        Some(Ok(port)) if port != 0 => Ok(()),
+        _ => Err(Misuse::Address(address.to_owned())),
+    }
+}
+
+async fn open_profile(place: ProfilePlace) -> Result<Arc<dyn Profile>, Error> {
+    match place {
+        ProfilePlace::Memory => Ok(Arc::new(MemoryProfile::new())),
+        #[cfg(feature = "sqlite")]
+        ProfilePlace::Folder(folder) => {
+            let open = move || crate::adapter::SqliteProfile::open(&folder);
+            Ok(Arc::new(blocking::unblock(open).await?))
+        }
+        #[cfg(not(feature = "sqlite"))]
+        ProfilePlace::Folder(_) => Err(Error::Local(
+            "this program was built without the feature \"sqlite\", which keeps profiles"
+                .to_owned(),
+        )),
+    }
+}
+
+/// The device's key: the one of the profile, or a new one that is kept there before its first use.
+async fn device_key(profile: &dyn Profile, state: &ProfileState) -> Result<StaticKey, Error> {
+    if let Some(key) = state.key {
+        return Ok(StaticKey::from_bytes(key));
+    }
+    let key = StaticKey::generate(&mut OsRandom);
+    profile
+        .save(vec![ProfileChange::Key(key.to_bytes())])
+        .await?;
+    Ok(key)
+}
+
+async fn trust_rule(
+    config: &ClientConfig,
+    known_hosts: Option<KnownHosts>,
+    state: &ProfileState,
+) -> Result<TrustRule, Error> {
+    let accept_new = match &config.trust {
+        Trust::Pinned(text) => {
+            let pin: Fingerprint = text
+                .parse()
+                .map_err(|error| Misuse::Other(format!("\"{text}\" is {error}")))?;
+            return Ok(TrustRule::Pinned(pin.to_string()));
+        }
+        Trust::AcceptNew => true,
+        Trust::Ask => false,
+    };
+    let in_profile = known_hosts.is_none();
+    let keys = match known_hosts {
+        Some(hosts) => {
+            let address = config.address.clone();
+            blocking::unblock(move || hosts.find(&address)).await?
+        }
+        None => {
+            let servers = state.servers.iter();
+            servers
+                .filter(|server| server.address == config.address)
+                .map(|server| PublicKey(server.key).fingerprint().to_string())
+                .collect()
+        }
+    };
+    Ok(TrustRule::Known {
+        keys,
+        accept_new,
+        in_profile,
+    })
 }

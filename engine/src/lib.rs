@@ -2,15 +2,20 @@
 
 #![forbid(unsafe_code)]
 
+pub mod adapter;
 pub mod agent;
 mod client;
 pub mod config;
+mod driver;
 pub mod error;
+pub mod hub;
 pub mod id;
 pub mod limits;
 pub mod model;
 pub mod port;
+pub mod secure;
 mod server;
+pub mod session;
 pub mod wire;
 
 // The public interface is:

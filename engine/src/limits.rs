@@ -46,6 +46,9 @@ pub const RECORD_BYTES: usize = 65_519;
 /// Frames are packed into records up to this size; a larger frame travels alone. Larger records
 /// would make a reader wait longer before it can open the first frame.
 pub const RECORD_PACK_BYTES: usize = 16 * 1024;
+/// Most bytes that a link holds between two looks at its frames: what a few reads bring, and a record
+/// that is not whole yet. Frames must be taken before more is read.
+pub const INBOUND_BYTES: usize = 256 * 1024;
 /// Most bytes of one handshake message: room for a post-quantum key.
 pub const HANDSHAKE_BYTES: usize = 4 * 1024;
 /// Most bytes of a frame before the login: nobody needs more to say who it is.
@@ -81,6 +84,8 @@ pub const PRESENCE_MERGE: Duration = Duration::from_millis(500);
 pub const RECEIPT_MERGE: Duration = Duration::from_secs(1);
 /// Cursors are written at least this often.
 pub const CURSOR_WRITE: Duration = Duration::from_secs(5);
+/// Links that wait for acks get this much of a drain before they are told goodbye all the same.
+pub const DRAIN_FLUSH: Duration = Duration::from_secs(3);
 /// A drain ends after this time, whatever is still open.
 pub const DRAIN_WAIT: Duration = Duration::from_secs(5);
 /// How long accepted send ids are remembered.
@@ -133,7 +138,7 @@ pub const RECEIPT_MEMBERS: usize = 32;
 /// Mentions that are counted per account and conversation.
 pub const MENTIONS: u32 = 999;
 /// Recent entries of a room that are kept in memory for links that just missed them.
-pub const RING_ENTRIES: usize = 64;
+pub const RING_ENTRIES: usize = 256;
 /// Bytes of recent entries of a room.
 pub const RING_BYTES: u64 = 64 * 1024;
 /// Entries that a device without a position gets at most.
@@ -169,6 +174,43 @@ pub const APPEND_QUEUE_BYTES: usize = 64 * 1024 * 1024;
 /// Appends of one transaction.
 pub const APPEND_BATCH: usize = 1024;
 
+// Stores.
+
+/// Reads of a store at the same time, each with its own connection and page cache.
+pub const STORE_READERS: usize = 4;
+/// Entries that one read transaction looks at: about 10 ms, so that the write-ahead log can be
+/// checkpointed between two of them.
+pub const SCAN_ENTRIES: u64 = 4_096;
+/// Reactions to one entry that are looked at, the newest ones.
+pub const REACTIONS_READ: usize = 4_096;
+/// Bytes of reactions that are shown with one entry: with the longest text it still fits a page.
+pub const REACTIONS_BYTES: usize = 8 * 1024;
+/// Entries that are indexed for search in one transaction: 1 to 2 ms that an append may have to wait.
+pub const SEARCH_BATCH: usize = 64;
+/// From so many entries on, the search index gets a batch each [`SEARCH_IDLE`] even when appends never
+/// pause that long: a small share of the writer's time.
+pub const SEARCH_LAG: u64 = 256;
+/// A search waits for the index when it is at most so far behind; otherwise it finds what is there.
+pub const SEARCH_CATCH_UP: u64 = 4_096;
+/// Silence after which the search index is brought up to date.
+pub const SEARCH_IDLE: Duration = Duration::from_millis(20);
+/// Hits that one page of a search looks at: a common word may stand in many places that the caller
+/// may not see. A page can be short for it, its cursor goes on.
+pub const SEARCH_HITS: usize = 20_000;
+/// Words of a query; the others are ignored.
+pub const SEARCH_WORDS: usize = 16;
+/// Entries that retention cuts in one transaction, which appends have to wait for.
+pub const TRIM_BATCH: usize = 512;
+/// The write-ahead log is cut back when it is larger than this.
+pub const WAL_BYTES: u64 = 64 * 1024 * 1024;
+/// Entries that a memory store keeps, all conversations together; the oldest go first.
+pub const MEMORY_ENTRIES: usize = 256 * 1024;
+/// Bytes of entries that a memory store keeps.
+pub const MEMORY_BYTES: u64 = 256 * 1024 * 1024;
+/// Send ids that a memory store remembers: about 100 bytes each. More than entries, so that what was
+/// cut can't come in again at once.
+pub const MEMORY_IDS: usize = 1024 * 1024;
+
 // The client.
 
 /// Items of a client's outbox.
@@ -187,3 +229,39 @@ pub const BACKOFF_LAST: Duration = Duration::from_secs(30);
 pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// Positions are saved at least this often while events are taken.
 pub const POSITION_WRITE: Duration = Duration::from_secs(1);
+/// A link that was up for so long counts as stable: the pause before the next one is short again.
+pub const STABLE_AFTER: Duration = Duration::from_secs(10);
+/// Requests that wait for a link or for room on it.
+pub const ASKS: usize = 1024;
+/// Send ids that this run remembers after their ack, so that the same id is answered at once. Older
+/// ones are asked of the server again, which remembers for [`SEND_ID_MEMORY`].
+pub const ACKED_REMEMBERED: usize = 4096;
+/// How long a send waits that was refused because of an earlier one this side knows nothing of.
+pub const RESEND_WAIT: Duration = Duration::from_millis(250);
+/// What the application took is told to the server at least this often, in one frame.
+pub const DELIVERED_MERGE: Duration = Duration::from_secs(1);
+/// Entries taken after which the server is told at once.
+pub const DELIVERED_ENTRIES: u32 = 256;
+/// When a client leaves: how long the application may rest before it takes the next event. After
+/// that, positions are saved as they are, and what was not taken comes again at the next start.
+pub const TAKE_WAIT: Duration = Duration::from_secs(2);
+
+// The hub.
+
+/// Members of the lobby up to which new accounts are put into it: beyond it every newcomer would be
+/// told to thousands.
+pub const LOBBY_MEMBERS: usize = 256;
+/// Membership changes of one room that wait for each other.
+pub const WAITING_CHANGES: usize = 1000;
+/// Credit that a link must have before the log is read for it: one entry of any size fits.
+pub const READ_CREDIT: u64 = 24 * 1024;
+/// How long a link waits after a read of the log failed.
+pub const READ_RETRY: Duration = Duration::from_secs(1);
+/// Somebody's "is writing" is passed on at most this often.
+pub const TYPING_EVERY: Duration = Duration::from_secs(1);
+/// Cursors of one write.
+pub const CURSOR_BATCH: usize = 1000;
+/// Retry hint when the server is busy, in milliseconds.
+pub const BUSY_RETRY_MS: u32 = 2_000;
+/// The logs are cut this often, where the operator limits them.
+pub const TRIM_EVERY: Duration = Duration::from_secs(60);

@@ -2,22 +2,36 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use futures_lite::{AsyncRead, AsyncWrite};
+use futures_lite::{AsyncRead, AsyncWrite, FutureExt};
 
-use crate::config::ServerConfig;
-use crate::error::Error;
-use crate::model::{Admin, AdminAnswer};
+use crate::adapter::MemoryStore;
+#[cfg(feature = "sqlite")]
+use crate::adapter::{SqliteOptions, SqliteStore};
+use crate::config::{Retention, ServerConfig, StorePlace};
+use crate::driver::random::OsRandom;
+use crate::driver::server::{self, Shared};
+use crate::error::{Error, Misuse};
+use crate::hub::{Hub, Input, Policy};
+use crate::limits;
+use crate::model::{Admin, AdminAnswer, RoomName};
+use crate::port::{Fault, Random as _, Store};
+use crate::secure::StaticKey;
 
 /// A server. Cheap to clone; the clones are the same server.
 #[derive(Clone)]
-pub struct Server {}
+pub struct Server {
+    shared: Arc<Shared>,
+    store: Arc<dyn Store>,
+    about: Arc<About>,
+}
 
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").finish_non_exhaustive()
-    }
+struct About {
+    addresses: Vec<SocketAddr>,
+    fingerprint: String,
+    folder: Option<PathBuf>,
 }
 
 impl Server {
@@ -29,20 +43,69 @@ impl Server {
     /// [`Error::InUse`] and [`Error::TooNew`] about the data directory, [`Error::Local`] about the
     /// disk or a listen address.
     pub async fn start(config: ServerConfig) -> Result<(Self, ServerDriver), Error> {
-        let _ = config;
-        unimplemented!()
+        let lobby = config.lobby.as_deref().map(RoomName::new).transpose()?;
+        let (store, key, folder) = open(&config.store).await?;
+        let mut listeners = Vec::new();
+        for address in &config.listen {
+            let bound = server::listen(address).map_err(|error| listen_error(address, &error))?;
+            listeners.push(bound);
+        }
+        let snapshot = store.load().await.map_err(storage_error)?;
+        let mut epoch_seed = [0; 16];
+        OsRandom.fill(&mut epoch_seed);
+        let policy = Policy {
+            registration: config.registration,
+            lobby,
+            epoch_seed,
+            durable: store.is_durable(),
+        };
+        let fingerprint = key.public().fingerprint().to_string();
+        let shared = Shared::new(key, Arc::clone(&store));
+        let hub = Hub::new(policy, snapshot, Box::new(OsRandom));
+        shared
+            .executor
+            .spawn(server::run_hub(Arc::clone(&shared), hub))
+            .detach();
+        let mut addresses = Vec::new();
+        for (listener, address) in listeners {
+            addresses.push(address);
+            shared
+                .executor
+                .spawn(server::accept(Arc::clone(&shared), listener))
+                .detach();
+        }
+        if config.retention != Retention::default() {
+            let task = trim(Arc::clone(&shared), Arc::clone(&store), config.retention);
+            shared.executor.spawn(task).detach();
+        }
+        let about = Arc::new(About {
+            addresses,
+            fingerprint,
+            folder,
+        });
+        let driver = ServerDriver {
+            shared: Arc::clone(&shared),
+        };
+        Ok((
+            Self {
+                shared,
+                store,
+                about,
+            },
+            driver,
+        ))
     }
 
     /// Where it listens, in the order of the configuration.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
-        unimplemented!()
+        &self.about.addresses
     }
 
     /// The fingerprint of the server's key, `SHA256:` and base64url.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
-        unimplemented!()
+        &self.about.fingerprint
     }
 
     /// Serves one stream, whatever it is made of, until it ends. `from` counts for the limits per
@@ -51,8 +114,8 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let _ = (stream, from);
-        unimplemented!()
+        let task = self.shared.adopt(stream, from);
+        task.or(self.shared.stopped()).await;
     }
 
     /// Does what the operator wants.
@@ -61,30 +124,58 @@ impl Server {
     ///
     /// [`Error::Refused`] with the reason, [`Error::Closed`] when the server is stopping.
     pub async fn admin(&self, wish: Admin) -> Result<AdminAnswer, Error> {
-        let _ = wish;
-        unimplemented!()
+        match self.shared.admin(wish).await {
+            Some(answer) => answer.map_err(Error::Refused),
+            None => Err(Error::Closed),
+        }
     }
 
     /// Writes a copy of everything that the server keeps into a new folder, while it runs.
     ///
     /// # Errors
     ///
-    /// [`Error::Local`] about the disk.
+    /// [`Error::Local`] about the disk, [`Error::Misuse`] for a server that keeps nothing.
     pub async fn backup(&self, to: PathBuf) -> Result<(), Error> {
-        let _ = to;
-        unimplemented!()
+        let Some(folder) = self.about.folder.clone() else {
+            let text = "a server that keeps everything in memory has nothing to back up";
+            return Err(Misuse::Other(text.to_owned()).into());
+        };
+        self.store.backup(to.clone()).await.map_err(storage_error)?;
+        blocking::unblock(move || copy_key(&folder, &to)).await
     }
 
     /// Stops: no new links, the others are told goodbye, everything acknowledged is on disk when the
     /// future is done, within [`limits::DRAIN_WAIT`](crate::limits::DRAIN_WAIT).
     pub async fn drain(&self) {
-        unimplemented!()
+        self.shared.tell([Input::Drain]);
+        let late = async {
+            async_io::Timer::after(limits::DRAIN_WAIT).await;
+            tracing::warn!("the server did not drain in time");
+        };
+        self.shared.stopped().or(late).await;
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("addresses", &self.about.addresses)
+            .finish_non_exhaustive()
     }
 }
 
 /// Does a server's work while it is polled.
 #[derive(Clone)]
-pub struct ServerDriver {}
+pub struct ServerDriver {
+    shared: Arc<Shared>,
+}
+
+impl ServerDriver {
+    /// Works until the server is drained. Each thread that runs a clone of it adds a core.
+    pub async fn run(self) {
+        self.shared.executor.run(self.shared.stopped()).await;
+    }
+}
 
 impl fmt::Debug for ServerDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,9 +183,113 @@ impl fmt::Debug for ServerDriver {
     }
 }
 
-impl ServerDriver {
-    /// Works until the server is drained. Each thread that runs a clone of it adds a core.
-    pub async fn run(self) {
-        unimplemented!()
+type Opened = (Arc<dyn Store>, StaticKey, Option<PathBuf>);
+
+async fn open(place: &StorePlace) -> Result<Opened, Error> {
+    match place {
+        StorePlace::Memory => Ok((
+            Arc::new(MemoryStore::new()),
+            StaticKey::generate(&mut OsRandom),
+            None,
+        )),
+        #[cfg(feature = "sqlite")]
+        StorePlace::Folder(folder) => {
+            let folder = folder.clone();
+            blocking::unblock(move || {
+                let store = SqliteStore::open(&folder, SqliteOptions::default(), &mut OsRandom)?;
+                let key = load_key(&folder)?;
+                Ok((Arc::new(store) as Arc<dyn Store>, key, Some(folder)))
+            })
+            .await
+        }
+        #[cfg(not(feature = "sqlite"))]
+        StorePlace::Folder(_) => Err(Misuse::Other(
+            "this build keeps nothing on disk: it was made without the feature \"sqlite\""
+                .to_owned(),
+        )
+        .into()),
     }
 }
+
+/// The server's key of a folder; made at the first start.
+#[cfg(feature = "sqlite")]
+fn load_key(folder: &Path) -> Result<StaticKey, Error> {
+    let path = folder.join(KEY_FILE);
+    match std::fs::read(&path) {
+        Ok(bytes) => match <[u8; 32]>::try_from(bytes) {
+            Ok(bytes) => Ok(StaticKey::from_bytes(bytes)),
+            Err(_) => Err(Error::Local(format!(
+                "{} is not a key: it has not 32 bytes; restore it from a backup",
+                path.display()
+            ))),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = StaticKey::generate(&mut OsRandom);
+            write_private(&path, &key.to_bytes())?;
+            Ok(key)
+        }
+        Err(error) => Err(Error::Local(format!(
+            "cannot read {}: {error}",
+            path.display()
+        ))),
+    }
+}
+
+fn copy_key(folder: &Path, to: &Path) -> Result<(), Error> {
+    let path = folder.join(KEY_FILE);
+    let bytes = std::fs::read(&path)
+        .map_err(|error| Error::Local(format!("cannot read {}: {error}", path.display())))?;
+    write_private(&to.join(KEY_FILE), &bytes)
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    use std::io::Write;
+    let written = || {
+        let part = path.with_extension("part");
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&part, path)?;
+        path.parent()
+            .map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
+    };
+    written().map_err(|error| Error::Local(format!("cannot write {}: {error}", path.display())))
+}
+
+/// Cuts the logs now and then, as the operator wants them.
+async fn trim(shared: Arc<Shared>, store: Arc<dyn Store>, retention: Retention) {
+    let cutting = async {
+        loop {
+            if let Err(fault) = store.trim(retention.age, retention.count).await {
+                tracing::warn!(%fault, "cannot cut the logs; trying again later");
+            }
+            async_io::Timer::after(limits::TRIM_EVERY).await;
+        }
+    };
+    cutting.or(shared.stopped()).await;
+}
+
+fn listen_error(address: &str, error: &std::io::Error) -> Error {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::AddrInUse => Error::Local(format!(
+            "cannot listen on {address}: the port is in use; stop the other program or choose another port"
+        )),
+        ErrorKind::PermissionDenied => Error::Local(format!(
+            "cannot listen on {address}: ports below 1024 need more rights"
+        )),
+        ErrorKind::InvalidInput => Misuse::Address(address.to_owned()).into(),
+        _ => Error::Local(format!("cannot listen on {address}: {error}")),
+    }
+}
+
+fn storage_error(fault: Fault) -> Error {
+    Error::Local(fault.to_string())
+}
+
+const KEY_FILE: &str = "server.key";

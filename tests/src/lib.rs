@@ -1,1 +1,18 @@
-//! x
+//! What the end-to-end tests are written with: real processes, real sockets, no sleeps.
+//!
+//! The binary is the one that the environment variable `CHAT_CLI` names; without it, one is built.
+
+mod client;
+mod process;
+mod proxy;
+mod server;
+
+pub use client::{Client, Device};
+pub use process::{Process, chat_cli, is_long};
+pub use proxy::{Direction, Proxy};
+pub use server::Server;
+
+/// The examples of the front page are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -153,6 +153,9 @@ codes! {
     /// A fault of the server.
     Internal = 65 "internal": "the server has a fault; its log says more",
 
+    /// Made by the client itself: the connection was lost before the answer came.
+    Lost = 66 "lost": "the connection was lost before the answer came; look if it was done before you ask again",
+
     // 80-99: files.
     /// No such file, or not visible to you.
     NoSuchBlob = 80 "no_such_blob": "there is no such file, or you may not see it",

@@ -36,6 +36,24 @@ pub struct Append {
     pub changes: Vec<DirectoryChange>,
 }
 
+impl Append {
+    /// The entry that it becomes right after the head `prev`, and the changes with it.
+    #[must_use]
+    pub fn place(self, prev: Seq) -> (Entry, Vec<DirectoryChange>) {
+        let entry = Entry {
+            conversation: self.conversation,
+            seq: prev.next(),
+            prev,
+            id: self.id,
+            from: self.from,
+            from_name: self.from_name,
+            time: self.time,
+            body: self.body,
+        };
+        (entry, self.changes)
+    }
+}
+
 /// A change of the directory.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DirectoryChange {

@@ -1,0 +1,397 @@
+//! A profile in one SQLite file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use async_channel::Sender;
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row, params};
+
+use super::sqlite::schema::{self, Schema};
+use super::sqlite::{Synchronous, damaged, roll_back};
+use super::{Lock, folder, guard};
+use crate::error::Error;
+use crate::id::{BlobId, ConversationId, Epoch, SendId, Seq};
+use crate::model::{
+    AccountName, Body, Code, Extensions, Kind, Position, Refusal, RoomName, Target,
+};
+use crate::port::{
+    BoxFuture, ItemState, KnownServer, OutboxItem, Profile, ProfileChange, ProfileState,
+};
+
+/// A profile's database: "chPr".
+const PROFILE: Schema = Schema {
+    application: 0x6368_5072,
+    steps: &[PROFILE_1],
+};
+
+const PROFILE_1: &str = "
+CREATE TABLE device (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    key BLOB,
+    enrolled INTEGER NOT NULL
+);
+INSERT INTO device VALUES (1, NULL, 0);
+CREATE TABLE outbox (
+    id BLOB PRIMARY KEY,
+    place INTEGER NOT NULL,
+    -- 1 a conversation's id, 2 a room's name, 3 an account's name.
+    target_kind INTEGER NOT NULL,
+    target BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    about INTEGER,
+    blob BLOB,
+    data BLOB NOT NULL,
+    extensions BLOB NOT NULL,
+    label TEXT NOT NULL,
+    -- 1 pending, 2 sent, 3 failed, for this reason.
+    state INTEGER NOT NULL,
+    code INTEGER,
+    reason TEXT,
+    retry_ms INTEGER
+);
+CREATE INDEX outbox_place ON outbox (place);
+CREATE TABLE positions (
+    conversation BLOB PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE servers (
+    address TEXT PRIMARY KEY,
+    key BLOB NOT NULL
+) WITHOUT ROWID;
+";
+
+/// A profile in `profile.db` in its folder, for one process at a time.
+///
+/// Saves are written by a thread of its own, in the order of the calls; those that wait are written
+/// in one transaction. What was asked for before the profile is dropped is still written.
+pub struct SqliteProfile {
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
+    path: PathBuf,
+}
+
+#[derive(Default)]
+struct Queue {
+    state: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: Vec<Job>,
+    is_closed: bool,
+}
+
+enum Job {
+    Load(Sender<Result<ProfileState, Error>>),
+    Save(Save),
+}
+
+/// Changes that belong together, and who waits for them.
+type Save = (Vec<ProfileChange>, Sender<Result<(), Error>>);
+
+impl SqliteProfile {
+    /// Opens the profile in a folder, which is made with mode 0700 if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InUse`] when another process uses the profile, [`Error::TooNew`] when a later version
+    /// wrote it, [`Error::Local`] when it can't be read or written.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let lock = Lock::acquire(folder, "the profile")?;
+        let path = folder.join("profile.db");
+        let connection = schema::open_writer(&path, PROFILE, Synchronous::Full)?;
+        let queue = Arc::new(Queue::default());
+        let waiting = queue.clone();
+        let writer = Writer {
+            connection,
+            path: path.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("chat-profile".to_owned())
+            .spawn(move || {
+                writer.run(&waiting);
+                // Only now may another one open it.
+                drop(lock);
+            })
+            .map_err(|error| folder::local("start the thread for", &path, &error))?;
+        Ok(Self {
+            queue,
+            thread: Some(thread),
+            path,
+        })
+    }
+}
+
+// There is a secret key inside.
+impl fmt::Debug for SqliteProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteProfile")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for SqliteProfile {
+    fn drop(&mut self) {
+        guard(&self.queue.state).is_closed = true;
+        self.queue.changed.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Profile for SqliteProfile {
+    fn load(&self) -> BoxFuture<'_, Result<ProfileState, Error>> {
+        let (done, answer) = async_channel::bounded(1);
+        self.queue.ask(Job::Load(done));
+        Box::pin(async move { answer.recv().await.unwrap_or(Err(Error::Closed)) })
+    }
+
+    fn save(&self, changes: Vec<ProfileChange>) -> BoxFuture<'_, Result<(), Error>> {
+        let (done, answer) = async_channel::bounded(1);
+        // Here and not in the future: the order of the calls counts.
+        self.queue.ask(Job::Save((changes, done)));
+        Box::pin(async move { answer.recv().await.unwrap_or(Err(Error::Closed)) })
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+}
+
+impl Queue {
+    fn ask(&self, job: Job) {
+        guard(&self.state).jobs.push(job);
+        self.changed.notify_one();
+    }
+
+    /// What waits; empty at the end.
+    fn take(&self) -> Vec<Job> {
+        let state = guard(&self.state);
+        let is_idle = |state: &mut Waiting| state.jobs.is_empty() && !state.is_closed;
+        let state = self.changed.wait_while(state, is_idle);
+        std::mem::take(&mut state.unwrap_or_else(PoisonError::into_inner).jobs)
+    }
+}
+
+struct Writer {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Writer {
+    fn run(&self, queue: &Queue) {
+        loop {
+            let jobs = queue.take();
+            if jobs.is_empty() {
+                return;
+            }
+            let mut saves = Vec::new();
+            for job in jobs {
+                match job {
+                    Job::Save(save) => saves.push(save),
+                    Job::Load(done) => {
+                        self.save(std::mem::take(&mut saves));
+                        let state = load(&self.connection);
+                        // Nobody may wait for it any more.
+                        let _ = done.try_send(state.map_err(|error| self.fault(&error)));
+                    }
+                }
+            }
+            self.save(saves);
+        }
+    }
+
+    /// All of them in one transaction; if that fails, one at a time, so that what fits is saved. After
+    /// the first failure the others fail, too: they may build on it.
+    fn save(&self, saves: Vec<Save>) {
+        if saves.is_empty() {
+            return;
+        }
+        let all = saves.iter().flat_map(|(changes, _)| changes);
+        let mut result = self.transaction(all);
+        let one_by_one = result.is_err();
+        if one_by_one {
+            result = Ok(());
+        }
+        for (changes, done) in saves {
+            if one_by_one && result.is_ok() {
+                result = self.transaction(&changes);
+            }
+            let _ = done.try_send(result.clone());
+        }
+    }
+
+    fn transaction<'a>(
+        &self,
+        changes: impl IntoIterator<Item = &'a ProfileChange>,
+    ) -> Result<(), Error> {
+        let run = || -> rusqlite::Result<()> {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+            for change in changes {
+                apply(&self.connection, change)?;
+            }
+            self.connection.execute_batch("COMMIT")
+        };
+        run().map_err(|error| {
+            roll_back(&self.connection);
+            self.fault(&error)
+        })
+    }
+
+    fn fault(&self, error: &rusqlite::Error) -> Error {
+        schema::fault(&self.path, error)
+    }
+}
+
+fn apply(connection: &Connection, change: &ProfileChange) -> rusqlite::Result<()> {
+    let sql = |text| connection.prepare_cached(text);
+    match change {
+        ProfileChange::Key(key) => sql("UPDATE device SET key = ?1")?.execute((key,)),
+        ProfileChange::Enrolled(enrolled) => {
+            sql("UPDATE device SET enrolled = ?1")?.execute((enrolled,))
+        }
+        ProfileChange::PutItem(item) => return put_item(connection, item),
+        ProfileChange::DropItem(id) => sql("DELETE FROM outbox WHERE id = ?1")?.execute((id.0,)),
+        ProfileChange::SetPosition(position) => {
+            sql("INSERT OR REPLACE INTO positions (conversation, epoch, seq) VALUES (?1, ?2, ?3)")?
+                .execute(params![
+                    position.conversation.0,
+                    position.epoch.0 as i64,
+                    position.seq.0 as i64
+                ])
+        }
+        ProfileChange::DropPosition(conversation) => {
+            sql("DELETE FROM positions WHERE conversation = ?1")?.execute((conversation.0,))
+        }
+        ProfileChange::PutServer(server) => {
+            sql("INSERT OR REPLACE INTO servers (address, key) VALUES (?1, ?2)")?
+                .execute(params![server.address, server.key])
+        }
+    }
+    .map(drop)
+}
+
+fn put_item(connection: &Connection, item: &OutboxItem) -> rusqlite::Result<()> {
+    let (target_kind, target): (u8, &[u8]) = match &item.target {
+        Target::Conversation(id) => (1, &id.0),
+        Target::Room(name) => (2, name.as_str().as_bytes()),
+        Target::Account(name) => (3, name.as_str().as_bytes()),
+    };
+    let (state, refusal): (u8, _) = match &item.state {
+        ItemState::Pending => (1, None),
+        ItemState::Sent => (2, None),
+        ItemState::Failed(refusal) => (3, Some(refusal)),
+    };
+    let body = &item.body;
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO outbox
+             (id, place, target_kind, target, kind, about, blob, data, extensions, label, state,
+              code, reason, retry_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        )?
+        .execute(params![
+            item.id.0,
+            item.order as i64,
+            target_kind,
+            target,
+            body.kind.0,
+            body.target.map(|seq| seq.0 as i64),
+            body.blob.map(|blob| blob.0),
+            body.data,
+            body.extensions.encode(),
+            item.label,
+            state,
+            refusal.map(|refusal| refusal.code.number()),
+            refusal.map(|refusal| &refusal.text),
+            refusal.and_then(|refusal| refusal.retry_ms),
+        ])
+        .map(drop)
+}
+
+fn load(connection: &Connection) -> rusqlite::Result<ProfileState> {
+    let device = connection.query_row("SELECT key, enrolled FROM device", (), |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    });
+    let (key, enrolled) = device?;
+    let outbox = connection
+        .prepare(
+            "SELECT id, place, target_kind, target, kind, about, blob, data, extensions, label,
+                    state, code, reason, retry_ms
+             FROM outbox ORDER BY place",
+        )?
+        .query_map((), item)?
+        .collect::<rusqlite::Result<_>>()?;
+    let positions = connection
+        .prepare("SELECT conversation, epoch, seq FROM positions")?
+        .query_map((), |row| {
+            Ok(Position {
+                conversation: ConversationId(row.get(0)?),
+                epoch: Epoch(row.get::<_, i64>(1)? as u64),
+                seq: Seq(row.get::<_, i64>(2)? as u64),
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let servers = connection
+        .prepare("SELECT address, key FROM servers")?
+        .query_map((), |row| {
+            Ok(KnownServer {
+                address: row.get(0)?,
+                key: row.get(1)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(ProfileState {
+        key,
+        enrolled,
+        outbox,
+        positions,
+        servers,
+    })
+}
+
+fn item(row: &Row<'_>) -> rusqlite::Result<OutboxItem> {
+    let target = row.get_ref(3)?.as_blob()?;
+    let name = || std::str::from_utf8(target).ok();
+    let target = match row.get(2)? {
+        1_u8 => target
+            .try_into()
+            .ok()
+            .map(|id| Target::Conversation(ConversationId(id))),
+        2 => name().and_then(RoomName::stored).map(Target::Room),
+        3 => name().and_then(AccountName::stored).map(Target::Account),
+        _ => None,
+    };
+    let state = match row.get(10)? {
+        1_u8 => ItemState::Pending,
+        2 => ItemState::Sent,
+        3 => ItemState::Failed(Refusal {
+            code: Code::from_number(row.get(11)?),
+            text: row.get(12)?,
+            retry_ms: row.get(13)?,
+        }),
+        _ => return Err(damaged(10, Type::Integer)),
+    };
+    let extensions = Extensions::decode(row.get_ref(8)?.as_blob()?);
+    Ok(OutboxItem {
+        id: SendId(row.get(0)?),
+        order: row.get::<_, i64>(1)? as u64,
+        target: target.ok_or_else(|| damaged(3, Type::Blob))?,
+        body: Body {
+            kind: Kind(row.get(4)?),
+            target: row.get::<_, Option<i64>>(5)?.map(|seq| Seq(seq as u64)),
+            blob: row.get::<_, Option<[u8; 16]>>(6)?.map(BlobId),
+            data: row.get(7)?,
+            extensions: extensions.ok_or_else(|| damaged(8, Type::Blob))?,
+        },
+        label: row.get(9)?,
+        state,
+    })
+}

@@ -1,0 +1,6 @@
+//! The agent against a scripted server, without bytes and without time.
+
+mod desk;
+mod linking;
+mod reading;
+mod sending;

@@ -1,0 +1,210 @@
+//! Answers that only look: rooms, members, who is here, history, search.
+
+use super::visible::visible;
+use super::{Asked, Effect, Hub, Load, Pending, limits};
+use crate::model::{
+    Answer, Code, Conversation, DeviceItem, HistoryFrom, MemberItem, PresenceState, Refusal,
+    RoomItem, Standing, Target, WhoItem,
+};
+
+impl Hub {
+    pub(super) fn list_rooms(&self, asked: Asked, after: Option<&str>) -> Answer {
+        let shown = self.room_names.iter().filter_map(|(name, id)| {
+            let room = self.rooms.get(id)?;
+            let member = room.members.get(&asked.account);
+            let standing = member.map(|member| member.standing);
+            let known = matches!(standing, Some(Standing::In | Standing::Invited));
+            (room.record.public || known || self.is_admin(asked.account)).then(|| RoomItem {
+                name: name.clone(),
+                topic: room.record.topic.clone(),
+                public: room.record.public,
+                members: u32::try_from(room.count).unwrap_or(u32::MAX),
+                joined: standing == Some(Standing::In),
+            })
+        });
+        let shown = shown.skip_while(|item| after.is_some_and(|after| item.name.as_str() <= after));
+        let (items, next) = page(shown, |item| item.name.as_str().to_owned());
+        Answer::Rooms(items, next)
+    }
+
+    pub(super) fn list_members(
+        &self,
+        asked: Asked,
+        target: &Target,
+        after: Option<&str>,
+    ) -> Result<Answer, Refusal> {
+        let id = self.find_room(target, asked.account)?;
+        let room = self
+            .rooms
+            .get(&id)
+            .ok_or_else(|| Refusal::new(Code::NoSuchRoom))?;
+        if !room.is_in(asked.account) {
+            return Err(Code::NotAMember.into());
+        }
+        let shows = room.count <= limits::PRESENCE_MEMBERS;
+        let mut members: Vec<MemberItem> = room
+            .members
+            .iter()
+            .filter(|(_, member)| member.standing == Standing::In)
+            .filter_map(|(id, member)| {
+                let state = self.account(*id)?;
+                Some(MemberItem {
+                    account: state.record.name.clone(),
+                    role: member.role,
+                    presence: shows.then(|| state.presence()),
+                    muted_until: member.muted_until,
+                })
+            })
+            .filter(|item| after.is_none_or(|after| item.account.as_str() > after))
+            .collect();
+        members.sort_unstable_by(|one, other| one.account.cmp(&other.account));
+        let (items, next) = page(members.into_iter(), |item| item.account.as_str().to_owned());
+        Ok(Answer::Members(items, next))
+    }
+
+    pub(super) fn list_who(&self, asked: Asked, after: Option<&str>) -> Answer {
+        let shown = self
+            .accounts
+            .after(after)
+            .filter(|state| state.presence() != PresenceState::Offline)
+            .filter(|state| self.sees_presence(asked.account, state.record.id))
+            .map(|state| WhoItem {
+                account: state.record.name.clone(),
+                state: state.presence(),
+                text: state.text.clone(),
+            });
+        let (items, next) = page(shown, |item| item.account.as_str().to_owned());
+        Answer::Who(items, next)
+    }
+
+    pub(super) fn list_conversations(&self, asked: Asked, after: Option<&str>) -> Answer {
+        let Some(state) = self.account(asked.account) else {
+            return Answer::Conversations(Vec::new(), None);
+        };
+        let mut ids = state.conversations.clone();
+        ids.sort_unstable();
+        let shown = ids
+            .into_iter()
+            .filter(|id| after.is_none_or(|after| id.to_string().as_str() > after))
+            .filter_map(|id| self.conversation(id, asked.account))
+            .filter(|item: &Conversation| item.joined);
+        let (items, next) = page(shown, |item| item.id.to_string());
+        Answer::Conversations(items, next)
+    }
+
+    pub(super) fn list_devices(&self, asked: Asked) -> Answer {
+        let this = self.links.get(asked.link).map(|link| link.device);
+        let Some(state) = self.account(asked.account) else {
+            return Answer::Devices(Vec::new());
+        };
+        let online = |device| {
+            state.links.iter().any(|id| {
+                self.links
+                    .get(*id)
+                    .is_some_and(|link| link.device == device)
+            })
+        };
+        let items = state
+            .devices
+            .iter()
+            .filter_map(|id| self.accounts.device(*id))
+            .map(|device| DeviceItem {
+                id: device.id,
+                name: device.name.clone(),
+                created: device.created,
+                seen: device.seen,
+                online: online(device.id),
+                this: Some(device.id) == this,
+            })
+            .collect();
+        Answer::Devices(items)
+    }
+
+    pub(super) fn read_history(
+        &mut self,
+        asked: Asked,
+        target: &Target,
+        from: HistoryFrom,
+        limit: u32,
+        out: &mut Vec<Effect>,
+    ) -> Result<Option<Answer>, Refusal> {
+        let id = self.find_room(target, asked.account)?;
+        let room = self
+            .rooms
+            .get(&id)
+            .ok_or_else(|| Refusal::new(Code::NoSuchRoom))?;
+        let visible = visible(room, asked.account);
+        if visible.is_empty() {
+            return Err(Code::NotAMember.into());
+        }
+        let limit = usize::try_from(limit)
+            .unwrap_or(usize::MAX)
+            .clamp(1, limits::HISTORY_ITEMS);
+        let load = Load::History(id, visible.into_spans(), from, limit);
+        self.load(load, Pending::Asked(asked), out);
+        Ok(None)
+    }
+
+    pub(super) fn search(
+        &mut self,
+        asked: Asked,
+        target: Option<&Target>,
+        text: String,
+        after: Option<&str>,
+        out: &mut Vec<Effect>,
+    ) -> Result<Option<Answer>, Refusal> {
+        if text.trim().is_empty() {
+            return Err(Refusal::because(
+                Code::Empty,
+                "a search needs at least one word",
+            ));
+        }
+        if text.len() > limits::QUERY_BYTES {
+            return Err(Refusal::because(
+                Code::TooLong,
+                "the search text is too long",
+            ));
+        }
+        let before = match after {
+            Some(after) => match after.parse() {
+                Ok(before) => Some(before),
+                Err(_) => return Err(Refusal::because(Code::BadRequest, "not a page of a search")),
+            },
+            None => None,
+        };
+        let ids = match target {
+            Some(target) => vec![self.find_room(target, asked.account)?],
+            None => self
+                .account(asked.account)
+                .map(|state| state.conversations.clone())
+                .unwrap_or_default(),
+        };
+        let places: Vec<_> = ids
+            .into_iter()
+            .filter_map(|id| {
+                Some((
+                    id,
+                    visible(self.rooms.get(&id)?, asked.account).into_spans(),
+                ))
+            })
+            .filter(|(_, spans)| !spans.is_empty())
+            .collect();
+        if target.is_some() && places.is_empty() {
+            return Err(Code::NotAMember.into());
+        }
+        let load = Load::Search(places, text, before);
+        self.load(load, Pending::Asked(asked), out);
+        Ok(None)
+    }
+}
+
+/// The first items of a list, and where the next page starts.
+fn page<T>(items: impl Iterator<Item = T>, key: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+    let mut items: Vec<T> = items.take(limits::PAGE_ITEMS + 1).collect();
+    if items.len() <= limits::PAGE_ITEMS {
+        return (items, None);
+    }
+    items.truncate(limits::PAGE_ITEMS);
+    let next = items.last().map(key);
+    (items, next)
+}

@@ -1,0 +1,389 @@
+//! Rooms and direct conversations in memory, and what changes them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::membership::Wish;
+use super::visible::visible;
+use super::{AccountId, ConversationId, Hub, LinkId, Seq, limits};
+use crate::model::{Conversation, Cursor, Entry, Peer, Role, Room, Span, Standing, UnixTime};
+use crate::port::{DirectoryChange, MemberUpdate, Snapshot, SpanUpdate};
+
+/// A conversation with what the hub knows of it now.
+#[derive(Debug)]
+pub(super) struct RoomState {
+    pub(super) record: Room,
+    pub(super) members: HashMap<AccountId, MemberState>,
+    /// How many members are in.
+    pub(super) count: usize,
+    /// Links that get its entries.
+    pub(super) seats: Vec<Seat>,
+    /// The most recent entries with [`Room::counted`] after each, oldest first, while anybody
+    /// listens.
+    ring: VecDeque<(Arc<Entry>, u64)>,
+    ring_bytes: u64,
+    /// Whose membership is being changed; its sends and all other changes wait.
+    pub(super) changing: Option<AccountId>,
+    pub(super) waiting: VecDeque<Wish>,
+}
+
+/// A member with its cursors.
+#[derive(Clone, Debug)]
+pub(super) struct MemberState {
+    pub(super) standing: Standing,
+    pub(super) role: Role,
+    pub(super) muted_until: UnixTime,
+    pub(super) spans: Vec<Span>,
+    pub(super) cursor: Cursor,
+    pub(super) mentions: u32,
+}
+
+/// A link that gets a conversation's entries.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) link: LinkId,
+    pub(super) account: AccountId,
+    /// The last entry that was pushed (or passed over with a gap).
+    pub(super) pushed: Seq,
+    /// The last entry that it may get: below [`Seq::MAX`] once the account is out.
+    pub(super) until: Seq,
+    /// Gets entries as they come. Otherwise it lags, and is served from the log.
+    pub(super) live: bool,
+}
+
+impl RoomState {
+    fn new(record: Room) -> Self {
+        Self {
+            record,
+            members: HashMap::new(),
+            count: 0,
+            seats: Vec::new(),
+            ring: VecDeque::new(),
+            ring_bytes: 0,
+            changing: None,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn is_direct(&self) -> bool {
+        self.record.name.is_none()
+    }
+
+    pub(super) fn is_in(&self, account: AccountId) -> bool {
+        self.members
+            .get(&account)
+            .is_some_and(|member| member.standing == Standing::In)
+    }
+
+    pub(super) fn seat_mut(&mut self, link: LinkId) -> Option<&mut Seat> {
+        self.seats.iter_mut().find(|seat| seat.link == link)
+    }
+
+    pub(super) fn stand_up(&mut self, link: LinkId) {
+        self.seats.retain(|seat| seat.link != link);
+        if self.seats.is_empty() {
+            self.ring = VecDeque::new();
+            self.ring_bytes = 0;
+        }
+    }
+
+    /// Remembers an entry for links that just missed it.
+    pub(super) fn remember(&mut self, entry: &Arc<Entry>, counted: u64) {
+        if self.seats.is_empty() {
+            return;
+        }
+        self.ring_bytes += entry.cost();
+        self.ring.push_back((Arc::clone(entry), counted));
+        while self.ring.len() > limits::RING_ENTRIES || self.ring_bytes > limits::RING_BYTES {
+            let Some((oldest, _)) = self.ring.pop_front() else {
+                break;
+            };
+            self.ring_bytes -= oldest.cost();
+        }
+    }
+
+    /// The entries after a place, if the ring holds all of them.
+    pub(super) fn recent(&self, after: Seq) -> Option<Vec<Arc<Entry>>> {
+        let (oldest, _) = self.ring.front()?;
+        if oldest.prev > after {
+            return None;
+        }
+        let start = self.ring.partition_point(|(entry, _)| entry.seq <= after);
+        Some(
+            self.ring
+                .range(start..)
+                .map(|(entry, _)| Arc::clone(entry))
+                .collect(),
+        )
+    }
+
+    /// [`Room::counted`] as of a place, if that is known without reading the log.
+    pub(super) fn counted_at(&self, seq: Seq) -> Option<u64> {
+        if seq >= self.record.head {
+            return Some(self.record.counted);
+        }
+        if seq < self.record.first.min(Seq(1)) || seq == Seq::ZERO {
+            return Some(0);
+        }
+        let index = self
+            .ring
+            .binary_search_by_key(&seq, |(entry, _)| entry.seq)
+            .ok()?;
+        self.ring.get(index).map(|(_, counted)| *counted)
+    }
+
+    /// A deleted entry must not be served from memory either.
+    pub(super) fn blank(&mut self, target: Seq) {
+        if let Ok(index) = self
+            .ring
+            .binary_search_by_key(&target, |(entry, _)| entry.seq)
+            && let Some((entry, _)) = self.ring.get_mut(index)
+        {
+            let before = entry.cost();
+            Arc::make_mut(entry).body.blank();
+            self.ring_bytes = self.ring_bytes - before + entry.cost();
+        }
+    }
+
+    pub(super) fn trim(&mut self, first: Seq) {
+        self.record.first = self.record.first.max(first);
+        while self
+            .ring
+            .front()
+            .is_some_and(|(entry, _)| entry.seq < first)
+        {
+            if let Some((entry, _)) = self.ring.pop_front() {
+                self.ring_bytes -= entry.cost();
+            }
+        }
+    }
+}
+
+impl Hub {
+    pub(super) fn restore(&mut self, snapshot: Snapshot) {
+        for account in snapshot.accounts {
+            self.accounts.insert(account);
+        }
+        for device in snapshot.devices {
+            self.accounts.insert_device(device);
+        }
+        for invite in snapshot.invites {
+            self.invites.insert(invite.hash, invite);
+        }
+        for room in snapshot.rooms {
+            self.add_room(room);
+        }
+        for member in snapshot.members {
+            if let Some(room) = self.rooms.get_mut(&member.conversation) {
+                room.count += usize::from(member.standing == Standing::In);
+                room.members.insert(
+                    member.account,
+                    MemberState {
+                        standing: member.standing,
+                        role: member.role,
+                        muted_until: member.muted_until,
+                        spans: member.spans,
+                        cursor: Cursor::default(),
+                        mentions: 0,
+                    },
+                );
+                if let Some(account) = self.accounts.get_mut(member.account) {
+                    account.conversations.push(member.conversation);
+                }
+            }
+        }
+        for (conversation, account, cursor) in snapshot.cursors {
+            if let Some(member) = self.member_mut(conversation, account) {
+                member.cursor = cursor;
+            }
+        }
+        self.lobby = self
+            .policy
+            .lobby
+            .as_ref()
+            .and_then(|name| self.room_names.get(name))
+            .copied();
+    }
+
+    /// Takes a directory change over that is durable now. `seq` is the entry that came with it.
+    pub(super) fn apply(&mut self, change: DirectoryChange, seq: Option<Seq>) {
+        match change {
+            DirectoryChange::AddAccount(account) => self.accounts.insert(account),
+            DirectoryChange::SetVerifier(id, verifier) => {
+                if let Some(account) = self.accounts.get_mut(id) {
+                    account.record.verifier = verifier;
+                }
+            }
+            DirectoryChange::SetRights(id, rights) => {
+                if let Some(account) = self.accounts.get_mut(id) {
+                    account.record.rights = rights;
+                }
+            }
+            DirectoryChange::RemoveAccount(id) => self.remove_account(id),
+            DirectoryChange::AddDevice(device) => self.accounts.insert_device(device),
+            DirectoryChange::SeeDevice(id, seen) => {
+                if let Some(device) = self.accounts.device_mut(id) {
+                    device.seen = seen;
+                }
+            }
+            DirectoryChange::RemoveDevice(id) => self.accounts.remove_device(id),
+            DirectoryChange::AddRoom(room) => self.add_room(room),
+            DirectoryChange::SetTopic(id, topic) => {
+                if let Some(room) = self.rooms.get_mut(&id) {
+                    room.record.topic = topic;
+                }
+            }
+            DirectoryChange::SetMember(update) => self.set_member(&update, seq.unwrap_or_default()),
+            DirectoryChange::SetCursor(conversation, account, cursor) => {
+                if let Some(member) = self.member_mut(conversation, account) {
+                    let held = &mut member.cursor;
+                    held.delivered = held.delivered.max(cursor.delivered);
+                    if cursor.read > held.read {
+                        held.read = cursor.read;
+                        held.read_counted = cursor.read_counted;
+                    }
+                }
+            }
+            DirectoryChange::AddInvite(invite) => {
+                self.invites.insert(invite.hash, invite);
+            }
+            DirectoryChange::UseInvite(hash, _) => {
+                if let Some(invite) = self.invites.get_mut(&hash) {
+                    invite.uses = invite.uses.saturating_sub(1);
+                    if invite.uses == 0 {
+                        self.invites.remove(&hash);
+                    }
+                }
+            }
+        }
+    }
+
+    fn add_room(&mut self, record: Room) {
+        if let Some(name) = &record.name {
+            self.room_names.insert(name.clone(), record.id);
+            if self.policy.lobby.as_ref() == Some(name) {
+                self.lobby = Some(record.id);
+            }
+        }
+        self.rooms
+            .entry(record.id)
+            .or_insert_with(|| Box::new(RoomState::new(record)));
+    }
+
+    fn set_member(&mut self, update: &MemberUpdate, seq: Seq) {
+        let Some(room) = self.rooms.get_mut(&update.conversation) else {
+            return;
+        };
+        let is_new = !room.members.contains_key(&update.account);
+        let member = room
+            .members
+            .entry(update.account)
+            .or_insert_with(|| MemberState {
+                standing: Standing::Out,
+                role: Role::Member,
+                muted_until: UnixTime(0),
+                spans: Vec::new(),
+                cursor: Cursor::default(),
+                mentions: 0,
+            });
+        let was_in = member.standing == Standing::In;
+        member.standing = update.standing;
+        member.role = update.role;
+        member.muted_until = update.muted_until;
+        match update.span {
+            SpanUpdate::Keep => {}
+            // Two first entries of a direct conversation crossed.
+            SpanUpdate::Open if member.spans.last().is_some_and(|span| span.to == Seq::MAX) => {}
+            SpanUpdate::Open => {
+                member.spans.push(Span {
+                    from: seq,
+                    to: Seq::MAX,
+                });
+                if member.spans.len() > limits::SPANS {
+                    member.spans.remove(0);
+                }
+                // What was said before is no news to who comes in.
+                member.cursor.read = Seq(seq.0.saturating_sub(1));
+                member.cursor.read_counted = room.record.counted;
+            }
+            SpanUpdate::Close => {
+                if let Some(span) = member.spans.last_mut() {
+                    span.to = span.to.min(seq);
+                }
+            }
+        }
+        let is_in = member.standing == Standing::In;
+        room.count = room.count + usize::from(is_in) - usize::from(was_in);
+        if is_new && let Some(account) = self.accounts.get_mut(update.account) {
+            account.conversations.push(update.conversation);
+        }
+    }
+
+    fn remove_account(&mut self, id: AccountId) {
+        let Some(account) = self.accounts.get(id) else {
+            return;
+        };
+        for conversation in &account.conversations {
+            if let Some(room) = self.rooms.get_mut(conversation)
+                && let Some(member) = room.members.remove(&id)
+            {
+                room.count -= usize::from(member.standing == Standing::In);
+                room.seats.retain(|seat| seat.account != id);
+            }
+        }
+        self.accounts.remove(id);
+    }
+
+    pub(super) fn member_mut(
+        &mut self,
+        conversation: ConversationId,
+        account: AccountId,
+    ) -> Option<&mut MemberState> {
+        self.rooms.get_mut(&conversation)?.members.get_mut(&account)
+    }
+
+    /// A conversation as an account sees it; `None` when it sees nothing of it.
+    pub(super) fn conversation(
+        &self,
+        id: ConversationId,
+        account: AccountId,
+    ) -> Option<Conversation> {
+        let room = self.rooms.get(&id)?;
+        let member = room.members.get(&account)?;
+        let visible = visible(room, account);
+        if visible.is_empty() {
+            return None;
+        }
+        let joined = member.standing == Standing::In;
+        let unread = if joined {
+            room.record
+                .counted
+                .saturating_sub(member.cursor.read_counted)
+        } else {
+            0
+        };
+        Some(Conversation {
+            id,
+            peer: self.peer(room, account)?,
+            epoch: room.record.epoch,
+            head: room.record.head.min(visible.end()),
+            read: member.cursor.read,
+            unread: u32::try_from(unread).unwrap_or(u32::MAX),
+            mentions: member.mentions,
+            joined,
+        })
+    }
+
+    /// What a conversation is to an account.
+    fn peer(&self, room: &RoomState, account: AccountId) -> Option<Peer> {
+        if let Some(name) = &room.record.name {
+            return Some(Peer::Room(name.clone()));
+        }
+        let other = room
+            .members
+            .keys()
+            .find(|member| **member != account)
+            .unwrap_or(&account);
+        Some(Peer::Account(self.account(*other)?.record.name.clone()))
+    }
+}

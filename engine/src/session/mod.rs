@@ -1,0 +1,5 @@
+//! One link as a pure state machine.
+
+pub mod client;
+pub mod conduit;
+pub mod server;

@@ -1,0 +1,255 @@
+//! A client in a process of its own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::process::{Process, chat_cli};
+use crate::server::Server;
+
+/// An account on a machine: what a client is started with, any number of times.
+#[derive(Clone, Debug)]
+pub struct Device {
+    home: Arc<TempDir>,
+    address: SocketAddr,
+    fingerprint: String,
+    name: String,
+    password: Option<String>,
+    register: bool,
+    args: Vec<String>,
+}
+
+impl Device {
+    /// Registers at the first login, trusts only this server's key, and is in the room `lobby`.
+    ///
+    /// # Panics
+    ///
+    /// When the test has no place for a profile.
+    #[must_use]
+    pub fn new(server: &Server, name: &str) -> Self {
+        Self {
+            home: Arc::new(TempDir::new().expect("a folder for the test")),
+            address: server.address(),
+            fingerprint: server.fingerprint().to_owned(),
+            name: name.to_owned(),
+            password: Some(format!("the password of {name}")),
+            register: true,
+            args: vec!["--join".to_owned(), "lobby".to_owned()],
+        }
+    }
+
+    /// Connects there instead, to a proxy for example.
+    #[must_use]
+    pub fn at(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Expects another key.
+    #[must_use]
+    pub fn expecting(mut self, fingerprint: &str) -> Self {
+        fingerprint.clone_into(&mut self.fingerprint);
+        self
+    }
+
+    /// Says another password, or none.
+    #[must_use]
+    pub fn saying(mut self, password: Option<&str>) -> Self {
+        self.password = password.map(str::to_owned);
+        self
+    }
+
+    /// Makes no account and joins no room.
+    #[must_use]
+    pub fn as_is(mut self) -> Self {
+        self.register = false;
+        self.args.clear();
+        self
+    }
+
+    /// One more argument.
+    #[must_use]
+    pub fn with(mut self, arg: &str) -> Self {
+        self.args.push(arg.to_owned());
+        self
+    }
+
+    /// Where its key, its outbox and its positions are.
+    #[must_use]
+    pub fn profile(&self) -> PathBuf {
+        self.home.path().join("profile")
+    }
+
+    /// The same device once more: the profile is copied. No client may be using it.
+    ///
+    /// # Panics
+    ///
+    /// When the copy fails.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        let home = TempDir::new().expect("a folder for the test");
+        copy_folder(&self.profile(), &home.path().join("profile")).expect("the profile is copied");
+        Self {
+            home: Arc::new(home),
+            ..self.clone()
+        }
+    }
+
+    /// Starts a client, and waits for nothing.
+    #[must_use]
+    pub fn start(&self) -> Client {
+        let mut command = chat_cli(self.home.path());
+        command
+            .args(["connect", &format!("chat://{}", self.address)])
+            .args(["--json", "--user", &self.name])
+            .args(["--fingerprint", &self.fingerprint, "--profile"])
+            .arg(self.profile());
+        if self.register {
+            command.arg("--register");
+        }
+        if let Some(password) = &self.password {
+            command.env("CHAT_PASSWORD", password);
+        }
+        command.args(&self.args);
+        Client {
+            process: Process::start(command),
+        }
+    }
+
+    /// Starts a client, and waits until it is logged in.
+    #[must_use]
+    pub fn login(&self) -> Client {
+        let client = self.start();
+        client.expect_type("connected");
+        client
+    }
+}
+
+/// A running client.
+#[derive(Debug)]
+pub struct Client {
+    process: Process,
+}
+
+impl Client {
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Gives it a line.
+    pub fn tell(&mut self, line: &Value) {
+        self.process.say(&line.to_string());
+    }
+
+    /// Sends text to a room.
+    pub fn send(&mut self, room: &str, text: &str, label: &str) {
+        self.tell(&json!({"type": "send", "room": room, "text": text, "ref": label}));
+    }
+
+    /// Sends text to an account.
+    pub fn send_to(&mut self, account: &str, text: &str, label: &str) {
+        self.tell(&json!({"type": "send", "to": account, "text": text, "ref": label}));
+    }
+
+    /// Waits for a line and takes it; those before it stay.
+    pub fn expect(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.process.expect(what, wanted)
+    }
+
+    /// Takes a line if it is there already.
+    #[must_use]
+    pub fn find(&self, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
+        self.process.find(wanted)
+    }
+
+    /// Waits for the next line of this type.
+    pub fn expect_type(&self, kind: &str) -> Value {
+        self.expect(kind, |line| line["type"] == kind)
+    }
+
+    /// Waits for the answer to what was told with this label.
+    pub fn answer(&self, label: &str) -> Value {
+        self.expect(&format!("answer to {label}"), |line| {
+            line["ref"] == label && line["type"] != "queued" && line["type"] != "progress"
+        })
+    }
+
+    /// Waits until the server has what was told with this label.
+    ///
+    /// # Panics
+    ///
+    /// When it was refused.
+    pub fn acked(&self, label: &str) -> Value {
+        let answer = self.answer(label);
+        assert_eq!(answer["type"], "ack", "{answer}");
+        answer
+    }
+
+    /// Waits until what was told with this label is refused with this code.
+    ///
+    /// # Panics
+    ///
+    /// When something else comes of it.
+    pub fn refused(&self, label: &str, code: &str) -> Value {
+        let answer = self.answer(label);
+        assert_eq!(answer["type"], "error", "{answer}");
+        assert_eq!(answer["code"], code, "{answer}");
+        answer
+    }
+
+    /// Waits for the next message.
+    pub fn message(&self) -> Value {
+        self.expect_type("message")
+    }
+
+    /// Waits for the next so many messages and answers their texts.
+    pub fn texts(&self, count: usize) -> Vec<String> {
+        let text = |line: Value| line["text"].as_str().unwrap_or_default().to_owned();
+        (0..count).map(|_| text(self.message())).collect()
+    }
+
+    /// Waits for this account's next change to this state, and answers the reason.
+    pub fn sees(&self, account: &str, state: &str) -> String {
+        let line = self.expect(&format!("{account} {state}"), |line| {
+            line["type"] == "presence" && line["account"] == account && line["state"] == state
+        });
+        line["reason"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until everything that the server sent so far was printed: its answer to a question that
+    /// is asked now comes after it.
+    pub fn catch_up(&mut self, label: &str) {
+        self.tell(&json!({"type": "conversations", "ref": label}));
+        self.answer(label);
+    }
+
+    /// Ends its input: it settles everything and leaves. Answers its exit code.
+    pub fn leave(&mut self) -> i32 {
+        self.process.close_input();
+        self.process.ends()
+    }
+
+    /// Waits until it ends by itself, and answers its exit code.
+    pub fn ends(&mut self) -> i32 {
+        self.process.ends()
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    std::fs::set_permissions(to, std::fs::metadata(from)?.permissions())?;
+    for item in std::fs::read_dir(from)? {
+        let item = item?;
+        let copy = to.join(item.file_name());
+        if item.file_type()?.is_dir() {
+            copy_folder(&item.path(), &copy)?;
+        } else {
+            std::fs::copy(item.path(), copy)?;
+        }
+    }
+    Ok(())
+}
