@@ -56,6 +56,34 @@ fn every_frame_of_the_table_has_a_sample() {
     assert!(FRAMES.is_sorted_by(|one, next| one.number() < next.number()));
 }
 
+/// Strangers build clients from that page.
+#[test]
+fn the_page_about_the_protocol_has_every_tag_and_every_code() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../PROTOCOL.md")).unwrap();
+    let lines: BTreeSet<&str> = page.lines().collect();
+    for kind in FRAMES {
+        let yes_or_no = |is: bool| if is { "yes" } else { "no" };
+        let row = format!(
+            "| {:#06x} | {} | {} | {} | {} | {} | {} |",
+            kind.tag,
+            kind.name,
+            kind.since,
+            format!("{:?}", kind.sender).to_lowercase(),
+            format!("{:?}", kind.state).to_lowercase(),
+            yes_or_no(kind.is_critical()),
+            yes_or_no(kind.has_request()),
+        );
+        assert!(lines.contains(row.as_str()), "PROTOCOL.md lacks: {row}");
+    }
+    let rows = lines.iter().filter(|line| line.starts_with("| 0x"));
+    assert_eq!(rows.count(), FRAMES.len());
+    for code in Code::ALL {
+        let row = format!("| {} | {code} | {} |", code.number(), code.sentence());
+        let known = lines.iter().any(|line| line.starts_with(&row));
+        assert!(known, "PROTOCOL.md lacks: {row}");
+    }
+}
+
 #[test]
 fn a_frame_that_is_cut_off_is_malformed() {
     for (name, frame) in frames() {
