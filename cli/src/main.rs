@@ -1,2 +1,46 @@
-//! x
-fn main() {}
+//! The reference server and client of libchat.
+
+mod args;
+mod config;
+mod connect;
+mod control;
+mod exit;
+mod log;
+mod man;
+mod paths;
+mod send;
+mod serve;
+mod signals;
+mod url;
+mod user;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Verb};
+use crate::exit::Failure;
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(args: Args) -> Result<(), Failure> {
+    log::start(&args)?;
+    match args.verb {
+        Verb::Serve(args) => serve::run(args),
+        Verb::Connect(args) => connect::run(&args),
+        Verb::Send(args) => send::run(&args),
+        Verb::User(args) => user::user(&args),
+        Verb::Invite(args) => user::invite(&args),
+        Verb::Key(args) => user::key(&args),
+        Verb::Backup(args) => user::backup(&args),
+        Verb::Plugin(_) => Err(Failure::Failed(
+            "not_supported: this version loads no plugins yet".to_owned(),
+        )),
+        Verb::Man(args) => man::write(&args.dir),
+    }
+}

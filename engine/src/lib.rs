@@ -10,6 +10,8 @@ mod driver;
 pub mod error;
 pub mod hub;
 pub mod id;
+#[cfg(feature = "json")]
+pub mod json;
 pub mod limits;
 pub mod model;
 pub mod port;

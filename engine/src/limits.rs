@@ -187,8 +187,8 @@ pub const REACTIONS_READ: usize = 4_096;
 pub const REACTIONS_BYTES: usize = 8 * 1024;
 /// Entries that are indexed for search in one transaction: 1 to 2 ms that an append may have to wait.
 pub const SEARCH_BATCH: usize = 64;
-/// So many entries are put into the search index even when appends never stop coming for
-/// [`SEARCH_IDLE`].
+/// From so many entries on, the search index gets a batch each [`SEARCH_IDLE`] even when appends never
+/// pause that long: a small share of the writer's time.
 pub const SEARCH_LAG: u64 = 256;
 /// A search waits for the index when it is at most so far behind; otherwise it finds what is there.
 pub const SEARCH_CATCH_UP: u64 = 4_096;
@@ -221,6 +221,10 @@ pub const OUTBOX_BYTES: usize = 256 * 1024 * 1024;
 pub const EVENTS: usize = 4096;
 /// Bytes of events that wait for the application.
 pub const EVENT_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of one JSON line: the longest text with every byte escaped, and room for its fields.
+pub const JSON_LINE_BYTES: usize = 128 * 1024;
+/// Requests whose answers the JSON lines remember the `ref` of; the oldest is forgotten first.
+pub const JSON_REQUESTS: usize = 4096;
 /// First pause before connecting again.
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 /// Longest pause before connecting again.

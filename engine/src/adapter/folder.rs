@@ -1,6 +1,9 @@
 //! Folders and files that nobody else may read.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+#[cfg(feature = "sqlite")]
+use std::fs::{self, File};
+use std::fs::{DirBuilder, OpenOptions};
+#[cfg(feature = "sqlite")]
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -27,6 +30,7 @@ pub(super) fn private() -> OpenOptions {
 }
 
 /// Replaces a file, so that after a crash the old or the new content is there.
+#[cfg(feature = "sqlite")]
 pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let part = path.with_extension("part");
     let mut file = private().truncate(true).open(&part)?;
@@ -37,6 +41,7 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Makes renames and new files in the folder durable.
+#[cfg(feature = "sqlite")]
 pub(super) fn sync(folder: &Path) -> io::Result<()> {
     // Elsewhere a folder can't be opened like a file.
     if cfg!(unix) {

@@ -88,8 +88,11 @@ struct Waiting {
 
 enum Job {
     Load(Sender<Result<ProfileState, Error>>),
-    Save(Vec<ProfileChange>, Sender<Result<(), Error>>),
+    Save(Save),
 }
+
+/// Changes that belong together, and who waits for them.
+type Save = (Vec<ProfileChange>, Sender<Result<(), Error>>);
 
 impl SqliteProfile {
     /// Opens the profile in a folder, which is made with mode 0700 if it is missing.
@@ -153,7 +156,7 @@ impl Profile for SqliteProfile {
     fn save(&self, changes: Vec<ProfileChange>) -> BoxFuture<'_, Result<(), Error>> {
         let (done, answer) = async_channel::bounded(1);
         // Here and not in the future: the order of the calls counts.
-        self.queue.ask(Job::Save(changes, done));
+        self.queue.ask(Job::Save((changes, done)));
         Box::pin(async move { answer.recv().await.unwrap_or(Err(Error::Closed)) })
     }
 
@@ -192,7 +195,7 @@ impl Writer {
             let mut saves = Vec::new();
             for job in jobs {
                 match job {
-                    Job::Save(changes, done) => saves.push((changes, done)),
+                    Job::Save(save) => saves.push(save),
                     Job::Load(done) => {
                         self.save(std::mem::take(&mut saves));
                         let state = load(&self.connection);
@@ -207,7 +210,7 @@ impl Writer {
 
     /// All of them in one transaction; if that fails, one at a time, so that what fits is saved. After
     /// the first failure the others fail, too: they may build on it.
-    fn save(&self, saves: Vec<(Vec<ProfileChange>, Sender<Result<(), Error>>)>) {
+    fn save(&self, saves: Vec<Save>) {
         if saves.is_empty() {
             return;
         }

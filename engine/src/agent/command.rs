@@ -47,7 +47,8 @@ pub enum Command {
     /// Answered at once by [`Event::Outbox`].
     Outbox,
     /// Wait until every send and request so far is settled, then leave; or leave at once. Nothing
-    /// else is taken after it. [`Event::Closed`] is the last event.
+    /// else is taken after it, but leaving at once after leaving with a flush. [`Event::Closed`] is
+    /// the last event.
     Leave {
         /// Settle everything first.
         flush: bool,

@@ -440,7 +440,9 @@ const fn lane(message: &ToClient) -> Lane {
 /// An address for counting: all of IPv4, the network half of IPv6.
 fn address_group(from: Option<IpAddr>) -> u64 {
     match from.map(|from| from.to_canonical()) {
+        // This machine.
         None => 0,
+        Some(address) if address.is_loopback() => 0,
         Some(IpAddr::V4(address)) => u64::from(address.to_bits()),
         Some(IpAddr::V6(address)) => (address.to_bits() >> 64) as u64,
     }

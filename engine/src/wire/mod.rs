@@ -15,6 +15,9 @@ mod tag;
 mod to_client;
 mod to_server;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 pub use frame::request_of;

@@ -365,7 +365,7 @@ fn blank(
 ) -> rusqlite::Result<()> {
     let mut positions = vec![position];
     let mut edits = connection.prepare_cached(
-        "SELECT pos FROM entries
+        "SELECT pos FROM entries INDEXED BY entries_target
          WHERE room = ?1 AND target = ?2 AND kind IN (3, 4, 5) AND kind = ?3",
     )?;
     for edit in edits.query_map(params![room, target.0 as i64, Kind::EDIT.0], |row| {

@@ -12,6 +12,18 @@ use crate::limits;
 use crate::model::{Entry, HistoryFrom, HistoryItem, Kind, Span};
 use crate::port::Fault;
 
+// The planner would rather walk the whole stretch of the log by seq.
+pub(super) const LAST_EDIT: &str = "
+    SELECT seq, data FROM entries INDEXED BY entries_target
+    WHERE room = ?1 AND target = ?2 AND kind IN (3, 4, 5) AND kind = ?3
+        AND seq BETWEEN ?4 AND ?5
+    ORDER BY pos DESC LIMIT 1";
+
+pub(super) const REACTIONS: &str = "
+    SELECT seq, sender, sender_name, data FROM entries INDEXED BY entries_target
+    WHERE room = ?1 AND target = ?2 AND kind IN (3, 4, 5) AND kind = ?3
+    ORDER BY pos DESC LIMIT ?4";
+
 /// One page. Each piece of the log is a read of its own: what changes between two of them could as
 /// well have changed right after.
 pub(super) fn page(
@@ -45,12 +57,7 @@ pub(super) fn last_edit(
     target: Seq,
     spans: &[Span],
 ) -> rusqlite::Result<Option<(Seq, Vec<u8>)>> {
-    let mut last = connection.prepare_cached(
-        "SELECT seq, data FROM entries
-         WHERE room = ?1 AND target = ?2 AND kind IN (3, 4, 5) AND kind = ?3
-             AND seq BETWEEN ?4 AND ?5
-         ORDER BY pos DESC LIMIT 1",
-    )?;
+    let mut last = connection.prepare_cached(LAST_EDIT)?;
     let mut newest: Option<(Seq, Vec<u8>)> = None;
     for span in spans {
         let values = params![
@@ -120,11 +127,7 @@ impl Source for Table<'_> {
             return Ok(fold::fold(entry, None, None));
         }
         let edit = last_edit(self.connection, self.room, entry.seq, spans)?;
-        let mut select = self.connection.prepare_cached(
-            "SELECT seq, sender, sender_name, data FROM entries
-             WHERE room = ?1 AND target = ?2 AND kind IN (3, 4, 5) AND kind = ?3
-             ORDER BY pos DESC LIMIT ?4",
-        )?;
+        let mut select = self.connection.prepare_cached(REACTIONS)?;
         let mut rows = select.query(params![
             self.room,
             entry.seq.0 as i64,
@@ -142,5 +145,29 @@ impl Source for Table<'_> {
             }
         }
         Ok(fold::fold(entry, edit.map(|(_, text)| text), reactions))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::sqlite::{Synchronous, schema};
+
+    #[test]
+    fn folding_reads_nothing_but_what_it_folds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.db");
+        let connection = schema::open_writer(&path, schema::STORE, Synchronous::Off).unwrap();
+        for sql in [LAST_EDIT, REACTIONS] {
+            let mut explain = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap();
+            let count = explain.parameter_count();
+            let values = rusqlite::params_from_iter(std::iter::repeat_n(1, count));
+            let steps = explain.query_map(values, |row| row.get(3)).unwrap();
+            let steps: Vec<String> = steps.map(Result::unwrap).collect();
+            let want = "SEARCH entries USING INDEX entries_target (room=? AND target=? AND kind=?)";
+            assert_eq!(steps, [want]);
+        }
     }
 }

@@ -183,9 +183,4 @@ impl Inbox {
         });
         work
     }
-
-    /// Whether writes wait.
-    pub(super) fn has_writes(&self) -> bool {
-        !guard(&self.state).writes.is_empty()
-    }
 }

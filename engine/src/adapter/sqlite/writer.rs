@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_channel::Sender;
 use rusqlite::Connection;
@@ -27,6 +27,9 @@ pub(super) struct Writer {
     trims: Vec<Trim>,
     /// Searches that wait until the index knows this position.
     catching_up: Vec<(u64, Sender<()>)>,
+    /// Nothing came since the last look.
+    is_silent: bool,
+    last_indexed: Instant,
     wal: PathBuf,
     commits: u32,
     inbox: Arc<Inbox>,
@@ -48,6 +51,8 @@ impl Writer {
             indexer,
             trims: Vec::new(),
             catching_up: Vec::new(),
+            is_silent: false,
+            last_indexed: Instant::now(),
             wal,
             commits: 0,
             inbox,
@@ -67,10 +72,11 @@ impl Writer {
             if writes.is_empty() && jobs.is_empty() && end == Some(End::Drained) {
                 break;
             }
-            let silent = writes.is_empty() && jobs.is_empty();
-            self.commit(writes);
+            self.is_silent = writes.is_empty() && jobs.is_empty();
+            // Before the writes: a limit holds from the next one on.
             jobs.into_iter().for_each(|job| self.begin(job));
-            self.tidy(silent);
+            self.commit(writes);
+            self.tidy();
         }
         // A short log makes the next start quick. What fails here was safe before.
         let _ = self.truncate_wal();
@@ -79,7 +85,7 @@ impl Writer {
     /// How long to wait for work before there is something to do anyway.
     fn patience(&self) -> Option<Duration> {
         let lag = self.indexer.lag(self.ledger.last_position());
-        if !self.trims.is_empty() || !self.catching_up.is_empty() || lag >= limits::SEARCH_LAG {
+        if !self.trims.is_empty() || !self.catching_up.is_empty() || lag > 0 && self.is_silent {
             Some(Duration::ZERO)
         } else if lag > 0 {
             Some(limits::SEARCH_IDLE)
@@ -105,7 +111,7 @@ impl Writer {
     }
 
     /// One small step of each thing that can wait.
-    fn tidy(&mut self, silent: bool) {
+    fn tidy(&mut self) {
         if let Some(trim) = self.trims.first_mut() {
             let step = trim.step(&self.connection, &self.indexer, &mut self.ledger);
             let is_over = match step {
@@ -122,8 +128,12 @@ impl Writer {
         }
         let last = self.ledger.last_position();
         let lag = self.indexer.lag(last);
-        let is_time = silent || lag >= limits::SEARCH_LAG && !self.inbox.has_writes();
+        // In silence as fast as it can; between commits only a small share of the time.
+        let is_due =
+            lag >= limits::SEARCH_LAG && self.last_indexed.elapsed() >= limits::SEARCH_IDLE;
+        let is_time = self.is_silent || is_due;
         if lag > 0 && (is_time || !self.catching_up.is_empty()) {
+            self.last_indexed = Instant::now();
             // The index is behind and stays so for a while: the disk is full, or worse. The next
             // attempt comes with the next commit.
             if self.indexer.step(&self.connection, last).is_err() {

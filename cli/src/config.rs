@@ -1,0 +1,146 @@
+//! The file of `serve --config`: the long names of the flags are its keys, and flags win.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::args::ServeArgs;
+use crate::exit::Failure;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct File {
+    #[serde(deserialize_with = "one_or_more")]
+    listen: Vec<String>,
+    data: Option<PathBuf>,
+    plugins: Option<PathBuf>,
+    store: Option<String>,
+    metrics: Option<String>,
+    public: Option<String>,
+    registration: Option<String>,
+    retention_age: Option<String>,
+    retention_count: Option<u64>,
+    lobby: Option<String>,
+    json: bool,
+}
+
+/// The flags, with what they don't say filled in from their `--config` file.
+pub(crate) fn with_file(args: ServeArgs) -> Result<ServeArgs, Failure> {
+    let Some(path) = args.config.clone() else {
+        return Ok(args);
+    };
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Failure::Config(format!("cannot read {}: {error}", path.display())))?;
+    merge(args, &text, &path)
+}
+
+fn merge(args: ServeArgs, text: &str, path: &Path) -> Result<ServeArgs, Failure> {
+    let bad = |why: String| Failure::Config(format!("{}: {why}", path.display()));
+    let file: File = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
+    let registration = match (args.registration, file.registration) {
+        (None, Some(word)) => Some(
+            word.parse()
+                .map_err(|error| bad(format!("registration: {error}")))?,
+        ),
+        (flag, _) => flag,
+    };
+    let age = match (args.retention_age, file.retention_age) {
+        (None, Some(text)) => Some(
+            humantime::parse_duration(&text)
+                .map_err(|error| bad(format!("retention-age: {error}")))?,
+        ),
+        (flag, _) => flag,
+    };
+    Ok(ServeArgs {
+        listen: match args.listen.is_empty() {
+            true => file.listen,
+            false => args.listen,
+        },
+        data: args.data.or(file.data),
+        plugins: args.plugins.or(file.plugins),
+        config: args.config,
+        store: args.store.or(file.store),
+        metrics: args.metrics.or(file.metrics),
+        public: args.public.or(file.public),
+        registration,
+        retention_age: age.filter(|age| *age > Duration::ZERO),
+        retention_count: args.retention_count.or(file.retention_count),
+        lobby: args.lobby.or(file.lobby),
+        json: args.json || file.json,
+    })
+}
+
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Listen {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match Listen::deserialize(deserializer)? {
+        Listen::One(address) => vec![address],
+        Listen::More(addresses) => addresses,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use chat_engine::Registration;
+
+    use super::*;
+
+    fn read(args: ServeArgs, text: &str) -> Result<ServeArgs, Failure> {
+        merge(args, text, Path::new("server.toml"))
+    }
+
+    #[test]
+    fn keys_are_the_flags_and_flags_win() {
+        let text = "
+            listen = ['0.0.0.0:1', '[::]:1']
+            data = '/d'
+            store = 'memory'
+            public = 'chat.example:1'
+            registration = 'closed'
+            retention-age = '90d'
+            retention-count = 7
+            lobby = 'hall'
+            json = true
+        ";
+        let args = read(ServeArgs::default(), text).unwrap();
+        assert_eq!(args.listen, ["0.0.0.0:1", "[::]:1"]);
+        assert_eq!(args.data, Some("/d".into()));
+        assert_eq!(args.registration, Some(Registration::Closed));
+        assert_eq!(args.retention_age, Some(Duration::from_secs(90 * 86400)));
+        assert_eq!(args.retention_count, Some(7));
+        assert_eq!(args.lobby.as_deref(), Some("hall"));
+        assert!(args.json);
+
+        let flags = ServeArgs {
+            listen: vec!["127.0.0.1:2".into()],
+            registration: Some(Registration::Open),
+            ..ServeArgs::default()
+        };
+        let args = read(flags, text).unwrap();
+        assert_eq!(args.listen, ["127.0.0.1:2"]);
+        assert_eq!(args.registration, Some(Registration::Open));
+        assert_eq!(args.store.as_deref(), Some("memory"));
+        let one = read(ServeArgs::default(), "listen = '[::1]:1'").unwrap();
+        assert_eq!(one.listen, ["[::1]:1"]);
+    }
+
+    #[test]
+    fn a_bad_file_names_the_key() {
+        for (text, word) in [
+            ("lisen = '127.0.0.1:1'", "lisen"),
+            ("registration = 'anyone'", "anyone"),
+            ("retention-age = 'soon'", "retention-age"),
+            ("retention-count = 'x'", "retention-count"),
+            ("listen = ", "server.toml"),
+        ] {
+            let failure = read(ServeArgs::default(), text).unwrap_err();
+            assert_eq!(failure.code(), 78);
+            assert!(failure.to_string().contains(word), "{failure}");
+        }
+    }
+}

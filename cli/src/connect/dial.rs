@@ -1,0 +1,185 @@
+//! Whom to call, as whom.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use async_io::Timer;
+use chat_engine::{Client, ClientConfig, Code, Command, Error, ProfilePlace, RoomName, Trust};
+use futures_lite::future;
+
+use crate::args::DialArgs;
+use crate::exit::{Failure, complain};
+use crate::url::{self, Place};
+use crate::{paths, user};
+
+/// What the command line says about the other end.
+pub(crate) struct Dial {
+    pub(crate) config: ClientConfig,
+    pub(crate) room: Option<RoomName>,
+    /// Wrong passwords that were typed.
+    tries: u32,
+    /// The password was given on the command line or in the environment, so it won't change.
+    given: bool,
+}
+
+impl Dial {
+    pub(crate) fn new(args: &DialArgs) -> Result<Self, Failure> {
+        let place = Place::parse(&args.target)?;
+        let account = args
+            .user
+            .as_ref()
+            .or(place.account.as_ref())
+            .ok_or_else(|| {
+                Failure::Usage("say who you are: --user NAME, or chat://NAME@HOST:PORT".to_owned())
+            })?;
+        let account = account.clone();
+        let state = paths::state()?;
+        paths::make_private(&state)
+            .map_err(|error| Failure::Failed(format!("{}: {error}", state.display())))?;
+        let pin = match &args.fingerprint {
+            Some(text) => Some(url::fingerprint(text)?),
+            None => place.fingerprint.clone(),
+        };
+        let mut password = user::given_password(args.password_file.as_deref())?;
+        let given = password.is_some();
+        if args.register && !given && io::stdin().is_terminal() {
+            password = Some(user::ask_new_password(account.as_str())?);
+        }
+        let profile = match &args.profile {
+            Some(folder) => folder.clone(),
+            None => paths::profile(&state, &account, &place),
+        };
+        let config = ClientConfig {
+            password,
+            register: args.register,
+            invite: place.invite.clone(),
+            trust: match pin {
+                Some(pin) => Trust::Pinned(pin),
+                None if args.accept_new => Trust::AcceptNew,
+                None => Trust::Ask,
+            },
+            profile: ProfilePlace::Folder(profile),
+            known_hosts: Some(state.join("known_hosts")),
+            device: device_name(),
+            ..ClientConfig::new(place.address(), account)
+        };
+        Ok(Self {
+            config,
+            room: place.room,
+            tries: 0,
+            given,
+        })
+    }
+
+    /// Whether a person could help with another password.
+    pub(crate) fn may_ask(&self, error: &Error) -> bool {
+        let Error::Refused(refusal) = error else {
+            return false;
+        };
+        let helps = matches!(
+            refusal.code,
+            Code::PasswordRequired | Code::DeviceRevoked | Code::LoginFailed
+        );
+        helps && !self.given && self.tries < TRIES && io::stdin().is_terminal()
+    }
+
+    /// Asks for the password after a login that failed without, or with a wrong one.
+    pub(crate) fn ask_password(&mut self, error: Error) -> Result<(), Failure> {
+        if self.tries > 0 {
+            complain(&error.to_string());
+        }
+        self.tries += 1;
+        let prompt = format!("Password of {}: ", self.config.account);
+        self.config.password = Some(user::ask_password(&prompt)?);
+        Ok(())
+    }
+}
+
+/// A client and the thread that does its work.
+pub(crate) struct Online {
+    pub(crate) client: Client,
+    thread: JoinHandle<()>,
+}
+
+impl Online {
+    pub(crate) async fn open(config: ClientConfig) -> Result<Self, Failure> {
+        let (client, driver) = Client::open(config).await.map_err(Failure::Client)?;
+        // Apart from this thread, which may wait for a slow reader of stdout: the link lives on.
+        let thread = thread::Builder::new()
+            .name("chat-client".to_owned())
+            .spawn(move || async_io::block_on(driver.run()))
+            .map_err(|error| Failure::Failed(format!("cannot start a thread: {error}")))?;
+        Ok(Self { client, thread })
+    }
+
+    /// After the last event: what is left to save is saved when it returns.
+    pub(crate) fn join(self) {
+        if self.thread.join().is_err() {
+            tracing::error!("the client's thread panicked");
+        }
+    }
+
+    /// Says goodbye without looking at what still comes.
+    pub(crate) async fn abandon(self) {
+        // It may be leaving already.
+        let _ = self.client.command(Command::Leave { flush: false });
+        let rest = async { while self.client.next_event().await.is_some() {} };
+        let late = async {
+            Timer::after(ABANDON).await;
+        };
+        future::or(rest, late).await;
+    }
+}
+
+/// Asks a person about the key of a new server.
+pub(super) fn asks_about(fingerprint: &str) -> Result<bool, Failure> {
+    let mut out = io::stderr();
+    write!(
+        out,
+        "This server is new. Its key is\n  {fingerprint}\nCompare it with what its operator says. \
+         Accept it (yes/no/fingerprint)? "
+    )?;
+    out.flush()?;
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(accepts(line.trim(), fingerprint))
+}
+
+fn accepts(line: &str, shown: &str) -> bool {
+    line.eq_ignore_ascii_case("yes")
+        || url::fingerprint(line).is_ok_and(|expected| expected == shown)
+}
+
+/// What the owner recognizes the device by.
+fn device_name() -> String {
+    // Where there is no such file the owner sees a device without a name.
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let mut name = name.trim().to_owned();
+    let mut end = name.len().min(chat_engine::limits::DEVICE_NAME_BYTES);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name.truncate(end);
+    name
+}
+
+/// Passwords that may be typed, as in SSH.
+const TRIES: u32 = 3;
+/// How long the goodbye may take that nobody waits for.
+const ABANDON: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_accepted_by_a_word_or_by_itself() {
+        let shown = format!("SHA256:{}", "a".repeat(43));
+        assert!(accepts("yes", &shown));
+        assert!(accepts(&"a".repeat(43), &shown));
+        for line in ["", "y", "no", &"b".repeat(43)] {
+            assert!(!accepts(line, &shown), "{line}");
+        }
+    }
+}
