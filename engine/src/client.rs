@@ -8,7 +8,7 @@ use futures_lite::{AsyncRead, AsyncWrite};
 use crate::adapter::{KnownHosts, MemoryProfile};
 use crate::agent::{Agent, Command, CommandId, Event, Setup, TrustRule};
 use crate::config::{ClientConfig, ProfilePlace, Trust};
-use crate::driver::client::{Connector, Driver, Shared};
+use crate::driver::client::{Connector, Driver, Remember, Shared};
 use crate::driver::random::OsRandom;
 use crate::error::{Error, Misuse};
 use crate::limits;
@@ -114,7 +114,7 @@ impl Client {
             connector,
             Arc::new(key),
             profile,
-            known_hosts.map(|hosts| (hosts, address)),
+            remember_in(known_hosts, address),
         );
         let end = Arc::new(AppEnd(shared));
         Ok((Self { end }, ClientDriver { driver }))
@@ -186,6 +186,15 @@ async fn device_key(profile: &dyn Profile, state: &ProfileState) -> Result<Stati
         .save(vec![ProfileChange::Key(key.to_bytes())])
         .await?;
     Ok(key)
+}
+
+fn remember_in(known_hosts: Option<KnownHosts>, address: String) -> Remember {
+    Box::new(move |fingerprint| {
+        let (hosts, address) = (known_hosts.clone(), address.clone());
+        Box::pin(blocking::unblock(move || {
+            hosts.map_or(Ok(()), |hosts| hosts.add(&address, &fingerprint))
+        }))
+    })
 }
 
 async fn trust_rule(

@@ -74,7 +74,7 @@ impl Agent {
                         effects.push(Effect::Write(ToServer::Cancel { target, id }));
                     }
                     Some(Refused::Failed(settled, item)) => {
-                        let failed = vec![ProfileChange::PutItem(item)];
+                        let failed = vec![ProfileChange::PutItem(*item)];
                         self.save(failed, Vec::new(), effects);
                         self.tell_refused(settled, &refusal);
                     }
@@ -154,7 +154,7 @@ impl Agent {
         };
         let peer = self
             .peer_of(&target)
-            .or(self.inbox.peer(conversation).cloned());
+            .or_else(|| self.inbox.peer(conversation).cloned());
         // Only a target that is an id has no name of its own, and that was in a list before.
         let Some(peer) = peer else {
             return;

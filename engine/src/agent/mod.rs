@@ -382,7 +382,7 @@ impl Agent {
         let queued = Event::Queued { command, label, id };
         match self.outbox.put(id, given, target, body, caller)? {
             Put::Save(order, item) => {
-                let put = vec![ProfileChange::PutItem(item)];
+                let put = vec![ProfileChange::PutItem(*item)];
                 self.save(put, vec![AfterSave::Queued(order)], effects);
             }
             Put::Joined => self.queue.push(queued),

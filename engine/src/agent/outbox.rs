@@ -39,7 +39,7 @@ pub(super) type Caller = (CommandId, String);
 /// What became of a wish to send.
 pub(super) enum Put {
     /// An item that has to be saved before it may go out.
-    Save(u64, OutboxItem),
+    Save(u64, Box<OutboxItem>),
     /// The same item is there, and saved.
     Joined,
     /// The same item is there, and about to be saved.
@@ -55,7 +55,7 @@ pub(super) enum Refused {
     /// It is sent again later, or nobody cares.
     Later,
     /// It failed for good.
-    Failed(Settled, OutboxItem),
+    Failed(Settled, Box<OutboxItem>),
 }
 
 /// An item that left the outbox, or failed.
@@ -185,7 +185,7 @@ impl Outbox {
             callers: vec![caller],
         };
         self.items.insert(order, item);
-        Ok(Put::Save(order, stored))
+        Ok(Put::Save(order, Box::new(stored)))
     }
 
     /// The item is on disk and may go out. Answers who waits for that; nobody, if it was cancelled.
@@ -296,7 +296,7 @@ impl Outbox {
             callers,
             blocked: false,
         };
-        Some(Refused::Failed(settled, stored))
+        Some(Refused::Failed(settled, Box::new(stored)))
     }
 
     /// Makes refused items ready whose time has come.

@@ -16,7 +16,6 @@ use futures_lite::{AsyncRead, AsyncWrite, Future, FutureExt as _};
 use super::clock::Clock;
 use super::random::OsRandom;
 use super::scratch;
-use crate::adapter::KnownHosts;
 use crate::agent::{Agent, Command, CommandId, Effect, Event, Input, LinkNumber};
 use crate::error::{Error, LinkFault};
 use crate::id::Ticket;
@@ -48,6 +47,9 @@ struct State {
     ended: bool,
 }
 
+/// Keeps the fingerprint of a key that was accepted, where profiles share them.
+pub(crate) type Remember = Box<dyn Fn(String) -> BoxFuture<'static, Result<(), Error>> + Send>;
+
 /// Where links come from.
 pub(crate) enum Connector {
     /// `HOST:PORT`.
@@ -62,8 +64,7 @@ pub(crate) struct Driver {
     connector: Connector,
     key: Arc<StaticKey>,
     profile: Arc<dyn Profile>,
-    /// Where accepted keys are kept, and for which server.
-    known_hosts: Option<(KnownHosts, String)>,
+    remember: Remember,
     link: Option<Link>,
     jobs: VecDeque<Job>,
     job: Option<Working>,
@@ -88,7 +89,7 @@ enum Link {
         LinkNumber,
         BoxFuture<'static, Result<Box<dyn Stream>, Error>>,
     ),
-    Made(Made),
+    Made(Box<Made>),
 }
 
 struct Made {
@@ -193,14 +194,14 @@ impl Driver {
         connector: Connector,
         key: Arc<StaticKey>,
         profile: Arc<dyn Profile>,
-        known_hosts: Option<(KnownHosts, String)>,
+        remember: Remember,
     ) -> Self {
         Self {
             shared,
             connector,
             key,
             profile,
-            known_hosts,
+            remember,
             link: None,
             jobs: VecDeque::new(),
             job: None,
@@ -277,7 +278,8 @@ impl Driver {
     /// Tells the agent that the link is gone.
     fn end_link(&mut self, error: Error) {
         let number = match self.link.take() {
-            Some(Link::Connecting(number, _) | Link::Made(Made { number, .. })) => number,
+            Some(Link::Connecting(number, _)) => number,
+            Some(Link::Made(made)) => made.number,
             None => return,
         };
         self.shared.input(Input::Ended(number, error));
@@ -306,26 +308,23 @@ impl Driver {
 
     /// All changes that wait go into one write: a commit costs the same for many.
     fn next_job(&mut self) -> Option<Working> {
-        if let Some(Job::Remember(key)) = self.jobs.front() {
-            let fingerprint = PublicKey(*key).fingerprint().to_string();
-            self.jobs.pop_front();
-            let known_hosts = self.known_hosts.clone();
-            let outcome = blocking::unblock(move || match known_hosts {
-                Some((hosts, address)) => hosts.add(&address, &fingerprint),
-                None => Ok(()),
-            });
-            return Some(Working {
-                tickets: Vec::new(),
-                outcome: Box::pin(outcome),
-            });
-        }
         let (mut tickets, mut all) = (Vec::new(), Vec::new());
-        while all.len() < limits::APPEND_BATCH
-            && let Some(Job::Save(ticket, changes)) =
-                self.jobs.pop_front_if(|job| matches!(job, Job::Save(..)))
-        {
-            tickets.push(ticket);
-            all.extend(changes);
+        while all.len() < limits::APPEND_BATCH {
+            match self.jobs.pop_front() {
+                Some(Job::Save(ticket, changes)) => {
+                    tickets.push(ticket);
+                    all.extend(changes);
+                }
+                Some(Job::Remember(key)) if tickets.is_empty() => {
+                    let outcome = (self.remember)(PublicKey(key).fingerprint().to_string());
+                    return Some(Working { tickets, outcome });
+                }
+                Some(later) => {
+                    self.jobs.push_front(later);
+                    break;
+                }
+                None => break,
+            }
         }
         if tickets.is_empty() {
             return None;
@@ -348,14 +347,14 @@ impl Driver {
                     Ok(stream) => {
                         let mut seed = [0; 32];
                         OsRandom.fill(&mut seed);
-                        self.link = Some(Link::Made(Made {
+                        self.link = Some(Link::Made(Box::new(Made {
                             number,
                             stream,
                             session: ClientSession::new(Arc::clone(&self.key), seed, now),
                             sealed: Vec::new(),
                             written: 0,
                             closing: None,
-                        }));
+                        })));
                         Ok(true)
                     }
                     Err(error) => Err(error),
@@ -518,7 +517,7 @@ impl Connector {
         match self {
             Self::Address(address) => Box::pin(connect(address.clone())),
             Self::Given(stream) => {
-                let stream = stream.take().ok_or(lost());
+                let stream = stream.take().ok_or_else(lost);
                 Box::pin(std::future::ready(stream))
             }
         }

@@ -432,6 +432,8 @@ fn encode(message: &ToClient) -> Arc<[u8]> {
 /// Answers, acks and entries keep their order; what is not about the log goes first.
 const fn lane(message: &ToClient) -> Lane {
     match message {
+        // Nothing may come before these, presence least of all.
+        ToClient::Welcome(_) | ToClient::Denied(_) => Lane::Control,
         ToClient::Presence(_) | ToClient::Typing { .. } | ToClient::Receipts(_) => Lane::Control,
         _ => Lane::Text,
     }

@@ -11,6 +11,8 @@ struct Pair {
     server: Conduit,
     key: PublicKey,
     now: Time,
+    /// The server has welcomed the client.
+    open: bool,
 }
 
 impl Pair {
@@ -22,6 +24,7 @@ impl Pair {
             client: ClientSession::new(Arc::new(StaticKey::from_bytes([5; 32])), [1; 32], now),
             server: Conduit::server(Arc::new(key), [2; 32], now),
             now,
+            open: false,
         }
     }
 
@@ -45,7 +48,8 @@ impl Pair {
             pair.event(),
             ClientEvent::Frame(ToClient::Welcome(_))
         ));
-        pair.heard();
+        assert_eq!(pair.heard(), [login()]);
+        pair.open = true;
         pair
     }
 
@@ -87,7 +91,7 @@ impl Pair {
         self.server.handle_bytes(&bytes, self.now).unwrap();
         let mut messages = Vec::new();
         while let Some(frame) = self.server.next_frame().unwrap() {
-            match wire::decode_to_server(frame, true).unwrap() {
+            match wire::decode_to_server(frame, self.open).unwrap() {
                 Decoded::Message(message) => messages.push(message),
                 Decoded::Skipped => panic!("an unknown frame"),
             }
