@@ -6,6 +6,7 @@ mod client;
 mod process;
 mod proxy;
 mod server;
+pub mod town;
 
 pub use client::{Client, Device};
 pub use process::{Process, chat_cli, is_long};

@@ -1,6 +1,6 @@
 //! Who is here, told to those who share something small enough, merged.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::login::clip;
 use super::{AccountId, ConversationId, Effect, Hub, LinkId, limits};
@@ -9,7 +9,7 @@ use crate::model::{ByeReason, Presence, PresenceState, Target, Time, ToClient};
 /// What has to be told to whom at the next flush.
 #[derive(Debug, Default)]
 pub(super) struct PresenceBook {
-    dirty: HashMap<LinkId, HashSet<AccountId>>,
+    dirty: BTreeMap<LinkId, BTreeSet<AccountId>>,
     /// Why accounts went, until that is told.
     reasons: HashMap<AccountId, ByeReason>,
     due: Option<Time>,
