@@ -68,7 +68,9 @@ impl Gate {
     /// Oldest first.
     pub(super) fn all(&self) -> Vec<LinkId> {
         let waiting = self.order.iter().map(|(link, _)| *link);
-        waiting.filter(|link| self.from.contains_key(link)).collect()
+        waiting
+            .filter(|link| self.from.contains_key(link))
+            .collect()
     }
 
     pub(super) fn tries(&mut self) -> &mut Tries {

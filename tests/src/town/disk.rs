@@ -146,13 +146,8 @@ impl Disk {
             Load::Lookup(account, id) => block_on(store.lookup(account, id)).map(Loaded::Lookup),
             Load::Counted(id, seq) => block_on(store.counted(id, seq)).map(Loaded::Counted),
             Load::Search(places, text, before) => {
-                let page = store.search(
-                    places,
-                    text,
-                    before,
-                    limits::PAGE_ITEMS,
-                    limits::PAGE_BYTES,
-                );
+                let page =
+                    store.search(places, text, before, limits::PAGE_ITEMS, limits::PAGE_BYTES);
                 block_on(page).map(Loaded::Search)
             }
         }

@@ -120,7 +120,11 @@ impl World {
             invite: None,
             device: held.name.clone(),
             trust: TrustRule::Known {
-                keys: state.servers.iter().map(|_| held.fingerprint.clone()).collect(),
+                keys: state
+                    .servers
+                    .iter()
+                    .map(|_| held.fingerprint.clone())
+                    .collect(),
                 accept_new: true,
                 in_profile: true,
             },
@@ -635,7 +639,11 @@ impl World {
         if !self.is_link(index) {
             return None;
         }
-        match &mut self.devices[self.conns[index].device].program.as_mut()?.link {
+        match &mut self.devices[self.conns[index].device]
+            .program
+            .as_mut()?
+            .link
+        {
             Link::Made { end, .. } => Some(end),
             _ => None,
         }

@@ -579,7 +579,8 @@ impl World {
         let beyond = link.open > limits::ENTRY_CREDIT;
         self.tally.lagging += u32::from(began);
         if beyond {
-            self.witness.complain("entries are pushed beyond the credit");
+            self.witness
+                .complain("entries are pushed beyond the credit");
         }
     }
 

@@ -482,7 +482,9 @@ impl Story {
             }
         }
         let open = world.witness.open(&world.disk.truth);
-        world.witness.complain(format!("it never settles: {open:?}"));
+        world
+            .witness
+            .complain(format!("it never settles: {open:?}"));
     }
 
     /// Everybody leaves.
@@ -548,7 +550,11 @@ fn quality(rng: &mut Rng) -> Quality {
     Quality {
         latency: Duration::from_micros(rng.u64(200..if slow { 400_000 } else { 30_000 })),
         jitter: Duration::from_micros(rng.u64(0..if slow { 300_000 } else { 10_000 })),
-        slowness: if slow { rng.u64(0..4_000) } else { rng.u64(0..60) },
+        slowness: if slow {
+            rng.u64(0..4_000)
+        } else {
+            rng.u64(0..60)
+        },
     }
 }
 

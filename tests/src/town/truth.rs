@@ -58,9 +58,7 @@ impl RunOfLog {
         let spans = self.spans.get(&account).map_or(&[][..], Vec::as_slice);
         match self.history {
             History::All => spans.last().is_some_and(|span| seq <= span.to),
-            History::SinceJoin => spans
-                .iter()
-                .any(|span| span.from <= seq && seq <= span.to),
+            History::SinceJoin => spans.iter().any(|span| span.from <= seq && seq <= span.to),
         }
     }
 }

@@ -194,7 +194,13 @@ impl Witness {
                 reason,
                 ..
             } => self
-                .gap(device, (*conversation, *epoch), (*from, *to), *reason, truth)
+                .gap(
+                    device,
+                    (*conversation, *epoch),
+                    (*from, *to),
+                    *reason,
+                    truth,
+                )
                 .map(|()| to.0 << 8 | 4),
             Event::Queued { command, label, id } => {
                 if let Some(item) = self.items.get_mut(id) {
@@ -228,15 +234,13 @@ impl Witness {
                 if truth.places(*id).is_empty() || truth.is_exempt(*id) {
                     self.settled(device, *command, *id).map(|()| 7)
                 } else {
-                    Err(format!("{label} is refused ({refusal}), and the disk has it"))
+                    Err(format!(
+                        "{label} is refused ({refusal}), and the disk has it"
+                    ))
                 }
             }
-            Event::Canceled { command, id, .. } => {
-                self.settled(device, *command, *id).map(|()| 8)
-            }
-            Event::Unsent { command, id, .. } => self
-                .outcome(device, *command, *id)
-                .map(|()| 9),
+            Event::Canceled { command, id, .. } => self.settled(device, *command, *id).map(|()| 8),
+            Event::Unsent { command, id, .. } => self.outcome(device, *command, *id).map(|()| 9),
             Event::Receipt { receipt, .. } => {
                 let key = (receipt.conversation, receipt.account.as_str().to_owned());
                 let now = (receipt.delivered, receipt.read);
@@ -296,10 +300,7 @@ impl Witness {
             ));
         }
         if entry.seq <= place.covered {
-            return Err(format!(
-                "shows entry {what} again, after {}",
-                place.covered
-            ));
+            return Err(format!("shows entry {what} again, after {}", place.covered));
         }
         if entry.prev > place.covered {
             return Err(format!("shows entry {what} right after {}", place.covered));
@@ -322,7 +323,10 @@ impl Witness {
         let restored = self.restored;
         let watched = &mut self.devices[device];
         let place = watched.run.places.entry(id).or_insert(Place::NEW);
-        let what = format!("the gap {from} to {to} of {id} {epoch}, {}", reason.as_str());
+        let what = format!(
+            "the gap {from} to {to} of {id} {epoch}, {}",
+            reason.as_str()
+        );
         if reason == GapReason::Restored {
             if !restored {
                 return Err(format!("is told {what}, and no backup was restored"));
@@ -480,7 +484,12 @@ impl Witness {
                 let name = &watched.name;
                 let ends = run.end(account).unwrap_or_default().min(run.head());
                 for seq in (1..=ends.0).map(Seq) {
-                    let passed = || cover.gaps.iter().any(|(from, to)| *from <= seq && seq <= *to);
+                    let passed = || {
+                        cover
+                            .gaps
+                            .iter()
+                            .any(|(from, to)| *from <= seq && seq <= *to)
+                    };
                     if run.shows(account, seq) && !cover.seen.contains(&seq) && !passed() {
                         found.push(format!("{name} never got {seq} of {id} {epoch}"));
                     }

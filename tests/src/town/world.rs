@@ -238,4 +238,4 @@ impl fmt::Debug for World {
 /// The first day of 2100. Later than the day on which this runs: the store forgets send ids by that.
 const EPOCH: u64 = 4_102_444_800_000_000;
 /// Lines of a trace.
-const TRACE: usize = 400;
+const TRACE: usize = 60_000;
