@@ -2,7 +2,7 @@
 
 use super::gate::Tried;
 use super::{
-    Asked, DeviceId, Effect, Hub, Link, LinkId, Pending, delivery, limits, storage_refusal,
+    Asked, DeviceId, Effect, Hub, Link, LinkId, Pending, limits, sending, storage_refusal,
 };
 use crate::config::Registration;
 use crate::id::{AccountId, RequestId};
@@ -566,7 +566,7 @@ fn new_link(account: AccountId, device: DeviceId) -> Link {
         last_send: RequestId(0),
         requests: 0,
         blocked: Vec::new(),
-        parked: Vec::<(_, std::collections::VecDeque<delivery::Parked>)>::new(),
+        parked: Vec::<(_, std::collections::VecDeque<sending::Parked>)>::new(),
         former: Vec::new(),
         typing_after: Time(0),
     }

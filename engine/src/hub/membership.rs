@@ -1,7 +1,7 @@
 //! Rooms: making them, and who is in.
 
-use super::delivery::{Appending, Origin};
 use super::room::{RoomState, Seat};
+use super::sending::{Appending, Origin};
 use super::{
     Asked, ConversationId, Effect, Hub, LinkId, Pending, SendId, Seq, limits, plain_append,
 };

@@ -9,6 +9,7 @@ mod account;
 mod admin;
 mod delivery;
 mod gate;
+mod link;
 mod lists;
 mod login;
 mod membership;
@@ -16,6 +17,7 @@ mod presence;
 mod receipt;
 mod resume;
 mod room;
+mod sending;
 mod visible;
 
 #[cfg(test)]
@@ -27,17 +29,18 @@ use std::sync::Arc;
 use slab::Slab;
 
 use self::account::{AccountState, Accounts};
-use self::delivery::Parked;
 use self::gate::Gate;
+use self::link::{Link, Links};
 use self::presence::PresenceBook;
 use self::receipt::ReceiptBook;
 use self::room::RoomState;
+use self::sending::Parked;
 use crate::config::Registration;
 use crate::id::{AccountId, ConversationId, DeviceId, LinkId, RequestId, SendId, Seq, Ticket};
 use crate::limits;
 use crate::model::{
     Admin, AdminAnswer, Answer, ByeReason, Code, Entry, HistoryFrom, HistoryItem, Invite, Login,
-    Now, Position, Refusal, Request, RoomName, Span, Time, ToClient, ToServer,
+    Now, Refusal, Request, RoomName, Span, Time, ToClient, ToServer,
 };
 use crate::port::{Append, Committed, DirectoryChange, Fault, Random, SearchPage, Snapshot, Write};
 
@@ -631,7 +634,7 @@ enum Pending {
     /// An account or device is written.
     Enroll(login::Attempt),
     /// An entry is written.
-    Append(delivery::Appending),
+    Append(sending::Appending),
     /// A send id is looked up; the send waits.
     Lookup(Box<Parked>),
     /// Entries are read for a link that lags.
@@ -673,87 +676,6 @@ struct Asked {
     link: LinkId,
     account: AccountId,
     request: RequestId,
-}
-
-/// A link that is logged in.
-#[derive(Debug)]
-struct Link {
-    account: AccountId,
-    device: DeviceId,
-    /// Bytes of entries that may still be pushed.
-    credit: u64,
-    /// Conversations that are behind, in turn.
-    lagging: std::collections::VecDeque<ConversationId>,
-    /// A read is under way.
-    reading: bool,
-    /// Positions that came so far; `None` once the streams run.
-    positions: Option<Vec<Position>>,
-    /// Sends without an answer.
-    sends: u32,
-    /// The last request number of a send.
-    last_send: RequestId,
-    /// Requests without an answer.
-    requests: usize,
-    /// Conversations whose later sends are refused until this one comes again.
-    blocked: Vec<(ConversationId, SendId)>,
-    /// Sends that wait for an earlier one of theirs, per conversation.
-    parked: Vec<(ConversationId, std::collections::VecDeque<Parked>)>,
-    /// Conversations that the account left, with a seat until their end is read.
-    former: Vec<ConversationId>,
-    /// When it may say again that somebody is writing.
-    typing_after: Time,
-}
-
-/// Links by number. The lower half of a [`LinkId`] is an index, so that the fan-out does not hash.
-#[derive(Debug, Default)]
-struct Links {
-    slots: Vec<Option<(LinkId, Box<Link>)>>,
-    count: usize,
-}
-
-impl Links {
-    fn index(id: LinkId) -> usize {
-        (id.0 & u64::from(u32::MAX)) as usize
-    }
-
-    fn insert(&mut self, id: LinkId, link: Link) {
-        let index = Self::index(id);
-        if self.slots.len() <= index {
-            self.slots.resize_with(index + 1, || None);
-        }
-        if self.slots[index].replace((id, Box::new(link))).is_none() {
-            self.count += 1;
-        }
-    }
-
-    fn get(&self, id: LinkId) -> Option<&Link> {
-        match self.slots.get(Self::index(id)) {
-            Some(Some((held, link))) if *held == id => Some(link),
-            _ => None,
-        }
-    }
-
-    fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
-        match self.slots.get_mut(Self::index(id)) {
-            Some(Some((held, link))) if *held == id => Some(link),
-            _ => None,
-        }
-    }
-
-    fn remove(&mut self, id: LinkId) -> Option<Link> {
-        self.get(id)?;
-        let (_, link) = self.slots.get_mut(Self::index(id))?.take()?;
-        self.count -= 1;
-        Some(*link)
-    }
-
-    const fn len(&self) -> usize {
-        self.count
-    }
-
-    fn ids(&self) -> Vec<LinkId> {
-        self.slots.iter().flatten().map(|(id, _)| *id).collect()
-    }
 }
 
 #[derive(Debug)]
