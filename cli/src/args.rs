@@ -50,6 +50,8 @@ pub(crate) enum Verb {
     Plugin(PluginArgs),
     /// Copy everything that the server keeps into a new folder, also while it runs.
     Backup(BackupArgs),
+    /// Put load on a server and print what it costs.
+    Bench(crate::bench::BenchArgs),
     /// Write the man pages.
     #[command(hide = true)]
     Man(ManArgs),

@@ -1,6 +1,7 @@
 //! The reference server and client of libchat.
 
 mod args;
+mod bench;
 mod config;
 mod connect;
 mod control;
@@ -38,6 +39,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Verb::Invite(args) => user::invite(&args),
         Verb::Key(args) => user::key(&args),
         Verb::Backup(args) => user::backup(&args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Plugin(_) => Err(Failure::Failed(
             "not_supported: this version loads no plugins yet".to_owned(),
         )),

@@ -22,7 +22,7 @@ use chat_engine::{
 
 /// Whom to connect to, and as whom.
 #[derive(Clone, Debug)]
-pub(crate) struct Host {
+pub(super) struct Host {
     pub(super) address: SocketAddr,
     pub(super) fingerprint: Option<String>,
     pub(super) invite: Option<String>,
@@ -88,8 +88,10 @@ impl Link {
             if let Some(key) = self.conduit.server_key() {
                 let shown = key.fingerprint().to_string();
                 if let Some(wanted) = &host.fingerprint {
-                    ensure!(shown.trim_start_matches("SHA256:") == wanted.trim_start_matches("SHA256:"),
-                        "the server shows the key {shown}, not {wanted}");
+                    ensure!(
+                        shown.trim_start_matches("SHA256:") == wanted.trim_start_matches("SHA256:"),
+                        "the server shows the key {shown}, not {wanted}"
+                    );
                 }
                 self.conduit.accept_server();
             }
@@ -132,7 +134,11 @@ impl Link {
     pub(super) async fn join(&mut self, room: &str, create: bool) -> Result<ConversationId> {
         let room = RoomName::new(room)?;
         let wish = if create {
-            Request::Create { room, public: true, history: None }
+            Request::Create {
+                room,
+                public: true,
+                history: None,
+            }
         } else {
             Request::Change {
                 target: Target::Room(room),
@@ -160,7 +166,11 @@ impl Link {
     }
 
     /// One send, as a frame for [`write_frames`](Self::write_frames).
-    pub(super) fn send_frame(&mut self, conversation: ConversationId, text: &str) -> Result<Vec<u8>> {
+    pub(super) fn send_frame(
+        &mut self,
+        conversation: ConversationId,
+        text: &str,
+    ) -> Result<Vec<u8>> {
         let mut random = [0; 10];
         self.random.fill(&mut random);
         let send = Send {
@@ -192,7 +202,8 @@ impl Link {
     pub(super) async fn write_frames(&mut self, frames: &[Vec<u8>]) -> Result<()> {
         let mut out = Vec::new();
         let now = self.now();
-        self.conduit.seal_frames(&mut frames.iter().map(Vec::as_slice), &mut out, now)?;
+        self.conduit
+            .seal_frames(&mut frames.iter().map(Vec::as_slice), &mut out, now)?;
         Ok(self.write(&out).await?)
     }
 
@@ -227,15 +238,23 @@ impl Link {
     /// The next message that is here already.
     pub(super) fn next(&mut self) -> Result<Option<ToClient>> {
         loop {
-            let Some(frame) = self.conduit.next_frame()? else { return Ok(None) };
-            let Decoded::Message(message) = wire::decode_to_client(frame)? else { continue };
+            let Some(frame) = self.conduit.next_frame()? else {
+                return Ok(None);
+            };
+            let Decoded::Message(message) = wire::decode_to_client(frame)? else {
+                continue;
+            };
             match &message {
                 ToClient::Entry(entry) => self.take(entry)?,
-                ToClient::Gap { conversation, to, .. } => {
+                ToClient::Gap {
+                    conversation, to, ..
+                } => {
                     let position = self.positions.entry(*conversation).or_default();
                     *position = (*position).max(*to);
                 }
-                ToClient::Bye(reason, text) => bail!("the server ended the link: {} {text}", reason.as_str()),
+                ToClient::Bye(reason, text) => {
+                    bail!("the server ended the link: {} {text}", reason.as_str())
+                }
                 _ => {}
             }
             return Ok(Some(message));
@@ -246,7 +265,10 @@ impl Link {
         let position = self.positions.entry(entry.conversation).or_default();
         ensure!(
             entry.prev <= *position && *position < entry.seq,
-            "entry {} after {} came at {}", entry.seq, entry.prev, position
+            "entry {} after {} came at {}",
+            entry.seq,
+            entry.prev,
+            position
         );
         *position = entry.seq;
         self.taken += entry.cost();
@@ -267,7 +289,11 @@ impl Link {
             self.undelivered_entries = 0;
             messages.push(ToServer::Delivered(self.undelivered.drain().collect()));
         }
-        if messages.is_empty() { Ok(()) } else { self.say(&messages).await }
+        if messages.is_empty() {
+            Ok(())
+        } else {
+            self.say(&messages).await
+        }
     }
 
     /// Waits for bytes and takes them.
@@ -283,7 +309,8 @@ impl Link {
         };
         ensure!(length > 0, "the server closed the link");
         let now = self.now();
-        self.conduit.handle_bytes(self.buffer.get(..length).unwrap_or_default(), now)?;
+        self.conduit
+            .handle_bytes(self.buffer.get(..length).unwrap_or_default(), now)?;
         Ok(())
     }
 
@@ -299,12 +326,12 @@ impl Link {
 }
 
 /// Reading and writing once, without waiting.
-trait Some_ {
+trait Once {
     fn read_some(&mut self, bytes: &mut [u8]) -> io::Result<usize>;
     fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize>;
 }
 
-impl Some_ for &TcpStream {
+impl Once for &TcpStream {
     fn read_some(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         io::Read::read(self, bytes)
     }

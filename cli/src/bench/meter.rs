@@ -19,7 +19,11 @@ impl Usage {
         let all = processes();
         let mut next = 0;
         while let Some(pid) = tree.get(next).copied() {
-            tree.extend(all.iter().filter(|process| process.parent == pid).map(|child| child.pid));
+            tree.extend(
+                all.iter()
+                    .filter(|process| process.parent == pid)
+                    .map(|child| child.pid),
+            );
             next += 1;
         }
         for process in all.iter().filter(|process| tree.contains(&process.pid)) {
@@ -50,14 +54,23 @@ fn read(pid: u32) -> Option<Process> {
     // The name in parentheses may hold anything, spaces too.
     let (_, rest) = text.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split(' ').collect();
-    let ticks: u64 = fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+    let ticks: u64 = fields
+        .get(11..15)?
+        .iter()
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
     let per_second = rustix::param::clock_ticks_per_second() as f64;
     let parent = fields.get(1)?.parse().ok()?;
-    Some(Process { pid, parent, cpu_s: ticks as f64 / per_second })
+    Some(Process {
+        pid,
+        parent,
+        cpu_s: ticks as f64 / per_second,
+    })
 }
 
 fn memory_kib(pid: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
-    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok())
+        .unwrap_or(0)
 }

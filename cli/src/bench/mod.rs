@@ -8,6 +8,7 @@ mod link;
 mod meter;
 
 use std::cell::{Cell, RefCell};
+use std::net::ToSocketAddrs as _;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -20,9 +21,10 @@ use futures_lite::FutureExt;
 use serde_json::{Value, json};
 use smol::LocalExecutor;
 
-pub(crate) use self::link::Host as Host2;
 use self::link::{Host, Link};
 use self::meter::Usage;
+use crate::exit::Failure;
+use crate::url::Place;
 
 /// What to do to the server.
 #[derive(Clone, Debug, clap::Args)]
@@ -66,14 +68,44 @@ enum Workload {
 }
 
 /// Runs the load and prints what it cost.
-pub(crate) fn run(args: &BenchArgs, host: Host) -> Result<()> {
-    ensure!(args.rooms > 0 && args.members > 0, "a bench needs rooms and members");
-    ensure!(args.senders <= args.members, "a room has no more senders than members");
+pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
+    let place = Place::parse(&args.invite)?;
+    let address = place
+        .address()
+        .to_socket_addrs()
+        .map(|mut addresses| addresses.next())
+        .map_err(|error| Failure::Failed(format!("cannot find {}: {error}", place.address())))?
+        .ok_or_else(|| Failure::Failed(format!("{} has no address", place.address())))?;
+    let host = Host {
+        address,
+        fingerprint: place.fingerprint,
+        invite: place.invite,
+        run: fastrand::u64(..) & 0xffff_ffff,
+    };
+    load(args, host).map_err(|error| Failure::Failed(format!("{error:#}")))
+}
+
+fn load(args: &BenchArgs, host: Host) -> Result<()> {
+    ensure!(
+        args.rooms > 0 && args.members > 0,
+        "a bench needs rooms and members"
+    );
+    ensure!(
+        args.senders <= args.members,
+        "a room has no more senders than members"
+    );
     ensure!(args.window > 0, "the window is at least 1");
     let limit = chat_engine::limits::TEXT_BYTES;
-    ensure!((17..=limit).contains(&args.size), "a message has 17 to {limit} bytes");
+    ensure!(
+        (17..=limit).contains(&args.size),
+        "a message has 17 to {limit} bytes"
+    );
     let executor = Rc::new(LocalExecutor::new());
-    let load = Load { args: args.clone(), host, executor: Rc::clone(&executor) };
+    let load = Load {
+        args: args.clone(),
+        host,
+        executor: Rc::clone(&executor),
+    };
     let report = async_io::block_on(executor.run(async {
         match args.workload {
             Workload::Fanout => load.fanout().await,
@@ -143,7 +175,10 @@ impl Load {
                     counts: Rc::clone(&counts),
                     is_marker: member == args.members - 1,
                 };
-                let work = client.work(args.clone(), (member < args.senders).then(|| Rc::clone(&go)));
+                let work = client.work(
+                    args.clone(),
+                    (member < args.senders).then(|| Rc::clone(&go)),
+                );
                 tasks.push(self.executor.spawn(work));
             }
         }
@@ -187,7 +222,8 @@ impl Load {
         });
         if self.server().is_some() {
             report["server_cpu_s"] = server_cpu_s.into();
-            report["server_us_per_delivery"] = (server_cpu_s * 1e6 / delivered.max(1) as f64).into();
+            report["server_us_per_delivery"] =
+                (server_cpu_s * 1e6 / delivered.max(1) as f64).into();
         }
         Ok(report)
     }
@@ -227,7 +263,8 @@ impl Load {
         let mut owners = Vec::new();
         for room in 0..rooms {
             let mut link = self.enter(args.members + room).await?;
-            link.join(&format!("bench-{:x}-{room}", self.host.run), true).await?;
+            link.join(&format!("bench-{:x}-{room}", self.host.run), true)
+                .await?;
             owners.push(link);
         }
         let server = self.server_usage();
@@ -263,7 +300,9 @@ impl Load {
     }
 
     async fn enter(&self, number: usize) -> Result<Link> {
-        Link::enter(&self.host, number).await.with_context(|| format!("client {number}"))
+        Link::enter(&self.host, number)
+            .await
+            .with_context(|| format!("client {number}"))
     }
 
     /// The server's process, where it runs on this machine and the caller named it.
@@ -375,7 +414,9 @@ impl Client {
         if count == 0 {
             return Ok(());
         }
-        self.counts.delivered.set(self.counts.delivered.get() + count);
+        self.counts
+            .delivered
+            .set(self.counts.delivered.get() + count);
         if self.is_marker {
             self.pace.seen.set(self.pace.seen.get() + count);
             self.pace.moved.notify(usize::MAX);
@@ -395,11 +436,3 @@ fn print_table(report: &Value) {
         }
     }
 }
-
-impl Host {
-    /// Whom an invite link names.
-    pub(crate) fn new(address: std::net::SocketAddr, fingerprint: Option<String>, invite: Option<String>) -> Self {
-        Self { address, fingerprint, invite, run: fastrand::u64(..) & 0xffff_ffff }
-    }
-}
-impl BenchArgs { pub(crate) fn invite_addr(&self) -> std::net::SocketAddr { self.invite.parse().unwrap() } }

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use chat_engine::json::timestamp;
 use chat_engine::{
-    AccountName, Answer, Command, CommandId, Content, Entry, Error, Event, HistoryFrom,
+    AccountName, Answer, Command, CommandId, Content, Entry, Error, Event, GapReason, HistoryFrom,
     HistoryItem, ItemState, Kind, Peer, PresenceState, Request, RoomName, Seq, UnixTime, limits,
 };
 
@@ -201,17 +201,22 @@ impl<W: Write> Plain<W> {
         };
         let peer = peer.unwrap_or(&room);
         self.note(None, &format!("you are in {}", name(peer)))?;
+        Ok(self.ask_backlog(peer))
+    }
+
+    /// What was said there before, as far as the person wants to see it.
+    fn ask_backlog(&self, peer: &Peer) -> Vec<Wish> {
         if self.backlog == 0 {
-            return Ok(Vec::new());
+            return Vec::new();
         }
-        Ok(vec![Wish {
+        vec![Wish {
             command: Command::Ask(Request::History {
                 target: target(peer),
                 from: HistoryFrom::End,
                 limit: self.backlog.min(limits::HISTORY_ITEMS as u32),
             }),
             purpose: Purpose::Backlog,
-        }])
+        }]
     }
 
     fn more(&mut self, next: &Option<String>) -> io::Result<()> {
@@ -265,7 +270,18 @@ impl<W: Write> Plain<W> {
                     self.note(None, "everything is acknowledged")?;
                 }
             }
+            // Who named no room talks in the first one that the account is in: for most the lobby.
+            Event::Conversation(item) if self.here.is_none() && item.joined => {
+                self.here = Some(item.peer.clone());
+                self.note(None, &format!("you are in {}", name(&item.peer)))?;
+                return Ok(self.ask_backlog(&item.peer));
+            }
             Event::Entry { peer, entry, .. } => self.entry(peer, entry)?,
+            // Nothing is lost: it was said before this device came, and the backlog shows the end.
+            Event::Gap {
+                reason: GapReason::Skipped,
+                ..
+            } => {}
             Event::Gap {
                 peer,
                 from,
@@ -273,7 +289,16 @@ impl<W: Write> Plain<W> {
                 reason,
                 ..
             } => {
-                let text = format!("messages {from} to {to} are missing ({})", reason.as_str());
+                let text = match reason {
+                    GapReason::Restored => {
+                        "the server was set back to an earlier state; what follows is its log anew"
+                            .to_owned()
+                    }
+                    GapReason::Trimmed => {
+                        format!("messages {from} to {to} are older than the server keeps")
+                    }
+                    _ => format!("messages {from} to {to} were not for you"),
+                };
                 self.note(Some(peer), &text)?;
             }
             Event::Presence(presence) => {

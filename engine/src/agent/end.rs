@@ -95,19 +95,16 @@ impl Agent {
 
     /// Tells of everything that stays open.
     fn tell_open(&mut self) {
+        // Who was not let in gets the reason for it, whatever it asked.
         let denied = match self.end.as_ref().and_then(|end| end.error.as_ref()) {
             Some(Error::Refused(refusal)) => Some(refusal.clone()),
             _ => None,
         };
         for ask in self.asks.drain() {
-            // Who is not let in is told that, and not that an answer was lost.
-            let refusal = match &denied {
-                Some(refusal) if !ask.again => refusal.clone(),
-                _ if !ask.again => {
-                    Refusal::because(Code::Lost, "the client left before the answer came")
-                }
-                _ => Refusal::new(Code::Lost),
-            };
+            let mut refusal = denied.clone().unwrap_or_else(|| Refusal::new(Code::Lost));
+            if !ask.again && denied.is_none() {
+                refusal.text = "the client left before the answer came".to_owned();
+            }
             self.tell_ask_refused(&ask, refusal);
         }
         let kept = self.setup.durable;
