@@ -2,11 +2,39 @@
 
 use std::sync::Arc;
 
-use super::room::{RoomState, Seat};
+use super::room::{RoomState, Seat, seat_of};
+use super::sending::Origin;
 use super::visible::visible;
 use super::{ConversationId, Effect, Hub, Link, LinkId, Load, Pending, Seq, limits};
-use crate::model::{ByeReason, Cursor, Entry, GapReason, Kind, Room, ToClient};
+use crate::model::{ByeReason, Cursor, Entry, GapReason, Kind, Room, Standing, Time, ToClient};
 use crate::port::{DirectoryChange, Fault, MemberUpdate};
+
+/// Links whose read of the log failed: it is tried again after a while.
+#[derive(Debug, Default)]
+pub(super) struct Stalled {
+    links: Vec<LinkId>,
+    until: Option<Time>,
+}
+
+impl Stalled {
+    pub(super) const fn due(&self) -> Option<Time> {
+        self.until
+    }
+
+    /// The links to try again, once it is time.
+    pub(super) fn take(&mut self, now: Time) -> Vec<LinkId> {
+        if self.until.is_none_or(|until| until > now) {
+            return Vec::new();
+        }
+        self.until = None;
+        std::mem::take(&mut self.links)
+    }
+
+    fn push(&mut self, link: LinkId, now: Time) {
+        self.links.push(link);
+        self.until.get_or_insert(now + limits::READ_RETRY);
+    }
+}
 
 impl Hub {
     /// The tail: an entry is durable. Takes over what changed with it, answers who waited for it, and
@@ -44,9 +72,9 @@ impl Hub {
         {
             // Who writes has read what is above.
             member.cursor = Cursor {
+                delivered: entry.seq,
                 read: entry.seq,
                 read_counted: counted,
-                ..member.cursor
             };
             member.mentions = 0;
         }
@@ -57,15 +85,21 @@ impl Hub {
         for update in &updates {
             self.member_changed(update, entry, out);
         }
-        if let Some(Pending::Append(append)) = pending {
+        let append = match pending {
+            Some(Pending::Append(append)) => Some(append),
+            _ => None,
+        };
+        if let Some(append) = &append {
             self.append_settled(append, entry, out);
         }
         if let Some(room) = self.rooms.get_mut(&entry.conversation) {
             room.remember(entry, counted);
         }
         self.fan_out(entry, out);
-        if updates.iter().any(|update| self.was_changing(update)) {
-            self.change_settled(entry.conversation, out);
+        if let Some(Origin::Change(_, subject) | Origin::Server(subject)) =
+            append.map(|append| append.origin)
+        {
+            self.change_settled(entry.conversation, subject, out);
         }
     }
 
@@ -96,7 +130,7 @@ impl Hub {
             }
         }
         if ended {
-            room.seats.retain(|seat| seat.pushed < seat.until);
+            room.retain_seats(|seat| seat.pushed < seat.until);
         }
         if !links.is_empty() {
             out.push(Effect::Fan(links, Arc::clone(entry)));
@@ -139,7 +173,6 @@ impl Hub {
                 }
                 CatchUp::Ended => {
                     link.lagging.pop_front();
-                    link.former.retain(|held| *held != conversation);
                     room.stand_up(id);
                 }
                 CatchUp::NoCredit => return,
@@ -168,8 +201,9 @@ impl Hub {
             Ok(entries) => entries,
             Err(fault) => {
                 tracing::warn!(%conversation, %fault, "cannot read the log for a link that is behind");
+                // No other read meanwhile: the disk has trouble enough.
                 link.reading = true;
-                self.receipts.stall(id, self.now.time);
+                self.stalled.push(id, self.now.time);
                 return;
             }
         };
@@ -183,13 +217,11 @@ impl Hub {
         self.serve(id, out);
     }
 
-    /// Tries the reads again that failed.
-    pub(super) fn retry_reads(&mut self, stalled: Vec<LinkId>, out: &mut Vec<Effect>) {
-        for id in stalled {
-            if let Some(link) = self.links.get_mut(id) {
-                link.reading = false;
-                self.serve(id, out);
-            }
+    /// Tries a read again that failed.
+    pub(super) fn retry_read(&mut self, id: LinkId, out: &mut Vec<Effect>) {
+        if let Some(link) = self.links.get_mut(id) {
+            link.reading = false;
+            self.serve(id, out);
         }
     }
 
@@ -209,6 +241,7 @@ impl Hub {
             };
             if account != entry.from
                 && let Some(member) = self.member_mut(entry.conversation, account)
+                && member.standing == Standing::In
             {
                 member.mentions = (member.mentions + 1).min(limits::MENTIONS);
             }
@@ -233,7 +266,7 @@ fn catch_up(room: &mut RoomState, id: LinkId, link: &mut Link, out: &mut Vec<Eff
     loop {
         let visible = visible(room, link.account);
         let first = room.record.first;
-        let Some(seat) = room.seats.iter_mut().find(|seat| seat.link == id) else {
+        let Some(seat) = seat_of(&mut room.seats, id) else {
             return CatchUp::Ended;
         };
         if seat.pushed >= seat.until {
@@ -258,7 +291,9 @@ fn catch_up(room: &mut RoomState, id: LinkId, link: &mut Link, out: &mut Vec<Eff
             continue;
         }
         if wanted < first {
-            pass_over(&room.record, seat, first, GapReason::Trimmed, out);
+            // Of what comes after its end it learns nothing.
+            let next = first.min(seat.until.next());
+            pass_over(&room.record, seat, next, GapReason::Trimmed, out);
             continue;
         }
         let pushed = seat.pushed;
@@ -286,10 +321,11 @@ fn push_read(
     let head = room.record.head;
     if entries.is_empty() {
         // The log holds nothing there although it should: retention was faster than its notice.
-        if let Some(seat) = room.seats.iter_mut().find(|seat| seat.link == id)
-            && seat.pushed < head
+        if let Some(seat) = seat_of(&mut room.seats, id)
+            && seat.pushed < head.min(seat.until)
         {
-            pass_over(&room.record, seat, head.next(), GapReason::Trimmed, out);
+            let next = head.min(seat.until).next();
+            pass_over(&room.record, seat, next, GapReason::Trimmed, out);
         }
         return;
     }
@@ -305,15 +341,14 @@ fn push_all(
     out: &mut Vec<Effect>,
 ) -> bool {
     let visible = visible(room, link.account);
-    let Some(seat) = room.seats.iter_mut().find(|seat| seat.link == id) else {
+    let Some(seat) = seat_of(&mut room.seats, id) else {
         return true;
     };
     for entry in entries {
         if entry.seq <= seat.pushed {
             continue;
         }
-        if seat.pushed >= seat.until || !visible.contains(entry.seq) {
-            // What is hidden in between gets its gap from the caller.
+        if seat.pushed >= seat.until {
             return true;
         }
         if entry.prev > seat.pushed {
@@ -321,13 +356,13 @@ fn push_all(
             if visible.next(wanted) != Some(wanted) {
                 return true;
             }
-            pass_over(
-                &room.record,
-                seat,
-                entry.prev.next(),
-                GapReason::Trimmed,
-                out,
-            );
+            // Nor does it end after what this link may get.
+            let next = entry.prev.min(seat.until).next();
+            pass_over(&room.record, seat, next, GapReason::Trimmed, out);
+        }
+        if !visible.contains(entry.seq) {
+            // What is hidden gets its gap from the caller.
+            return true;
         }
         let cost = entry.cost();
         if link.credit < cost {

@@ -1,7 +1,10 @@
 //! The links that are logged in.
 
-use super::sending::Parked;
+use std::collections::{HashMap, VecDeque};
+
+use super::sending::Hold;
 use crate::id::{AccountId, ConversationId, DeviceId, LinkId, RequestId, SendId};
+use crate::limits;
 use crate::model::{Position, Time};
 
 /// A link that is logged in.
@@ -9,10 +12,12 @@ use crate::model::{Position, Time};
 pub(super) struct Link {
     pub(super) account: AccountId,
     pub(super) device: DeviceId,
+    /// Its static key: a link with the same one is the same device, enrolled or not.
+    pub(super) key: [u8; 32],
     /// Bytes of entries that may still be pushed.
     pub(super) credit: u64,
     /// Conversations that are behind, in turn.
-    pub(super) lagging: std::collections::VecDeque<ConversationId>,
+    pub(super) lagging: VecDeque<ConversationId>,
     /// A read is under way.
     pub(super) reading: bool,
     /// Positions that came so far; `None` once the streams run.
@@ -24,11 +29,10 @@ pub(super) struct Link {
     /// Requests without an answer.
     pub(super) requests: usize,
     /// Conversations whose later sends are refused until this one comes again.
-    pub(super) blocked: Vec<(ConversationId, SendId)>,
-    /// Sends that wait for an earlier one of theirs, per conversation.
-    pub(super) parked: Vec<(ConversationId, std::collections::VecDeque<Parked>)>,
-    /// Conversations that the account left, with a seat until their end is read.
-    pub(super) former: Vec<ConversationId>,
+    pub(super) blocked: HashMap<ConversationId, SendId>,
+    /// Conversations whose sends wait. Each holds at least one send or look-up, so that there are no
+    /// more of them than unanswered sends.
+    pub(super) held: Vec<Hold>,
     /// When it may say again that somebody is writing.
     pub(super) typing_after: Time,
 }
@@ -38,6 +42,33 @@ pub(super) struct Link {
 pub(super) struct Links {
     slots: Vec<Option<(LinkId, Box<Link>)>>,
     count: usize,
+}
+
+impl Link {
+    pub(super) fn new(account: AccountId, device: DeviceId, key: [u8; 32]) -> Self {
+        Self {
+            account,
+            device,
+            key,
+            credit: limits::ENTRY_CREDIT,
+            lagging: VecDeque::new(),
+            reading: false,
+            positions: Some(Vec::new()),
+            sends: 0,
+            last_send: RequestId(0),
+            requests: 0,
+            blocked: HashMap::new(),
+            held: Vec::new(),
+            typing_after: Time(0),
+        }
+    }
+
+    /// What holds the sends into a conversation back.
+    pub(super) fn hold_mut(&mut self, conversation: ConversationId) -> Option<&mut Hold> {
+        self.held
+            .iter_mut()
+            .find(|hold| hold.conversation == conversation)
+    }
 }
 
 impl Links {

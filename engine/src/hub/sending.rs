@@ -30,10 +30,10 @@ pub(super) struct Appending {
 pub(super) enum Origin {
     /// A send of a link.
     Send { link: LinkId, request: RequestId },
-    /// A request for a membership change.
-    Change(Asked),
-    /// Nobody.
-    Server,
+    /// A request for a change of this account's membership.
+    Change(Asked, AccountId),
+    /// The server itself changes this account's membership.
+    Server(AccountId),
 }
 
 /// A send that waits for an earlier one of its link and conversation, or for a look-up.
@@ -44,6 +44,15 @@ pub(super) struct Parked {
     /// The other account, where this would be a direct conversation's first entry.
     other: Option<AccountId>,
     send: Send,
+}
+
+/// The sends of one link into one conversation, while something holds them back.
+#[derive(Debug)]
+pub(super) struct Hold {
+    pub(super) conversation: ConversationId,
+    /// One send is being looked up. The others wait for that, whatever else they waited for.
+    looking: bool,
+    queue: VecDeque<Parked>,
 }
 
 /// Where a target leads.
@@ -58,13 +67,13 @@ impl Hub {
             return;
         };
         link.sends += 1;
-        if link.sends > limits::SENDS || send.request <= link.last_send {
-            return self.close(
-                id,
-                ByeReason::Violation,
-                "more sends at once than allowed",
-                out,
-            );
+        if link.sends > limits::SENDS {
+            let text = "more sends at once than allowed";
+            return self.close(id, ByeReason::Violation, text, out);
+        }
+        if send.request <= link.last_send {
+            let text = "the numbers of sends only grow";
+            return self.close(id, ByeReason::Violation, text, out);
         }
         link.last_send = send.request;
         let account = link.account;
@@ -81,12 +90,8 @@ impl Hub {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        if let Some((_, queue)) = link
-            .parked
-            .iter_mut()
-            .find(|(held, _)| *held == parked.conversation)
-        {
-            queue.push_back(parked);
+        if let Some(hold) = link.hold_mut(parked.conversation) {
+            hold.queue.push_back(parked);
             return;
         }
         self.consider(parked, out);
@@ -99,52 +104,43 @@ impl Hub {
             return;
         };
         let (account, conversation) = (link.account, parked.conversation);
-        if let Some(index) = link
-            .blocked
-            .iter()
-            .position(|(held, _)| *held == conversation)
-        {
-            if link
-                .blocked
-                .get(index)
-                .is_some_and(|(_, first)| *first == parked.send.id)
-            {
-                link.blocked.swap_remove(index);
-            } else {
+        match link.blocked.get(&conversation) {
+            Some(first) if *first == parked.send.id => {
+                link.blocked.remove(&conversation);
+            }
+            Some(_) => {
                 let refusal = Refusal::new(Code::AfterRefused).retry_in(500);
                 return self.refuse_send(id, request, refusal, out);
             }
+            None => {}
         }
         if parked.send.again {
             // It may stand in the log already, whatever its sender may do by now.
-            self.hold(id, conversation);
+            link.held.push(Hold {
+                conversation,
+                looking: true,
+                queue: VecDeque::new(),
+            });
             let load = Load::Lookup(account, parked.send.id);
             return self.load(load, Pending::Lookup(Box::new(parked)), out);
         }
-        let changing = self.rooms.get(&conversation).and_then(|room| room.changing);
-        if changing == Some(account) {
+        if self.is_changing(conversation, account) {
             // Its membership changes right now: what it may do depends on that entry's place.
-            self.hold(id, conversation);
-            if let Some(link) = self.links.get_mut(id)
-                && let Some((_, queue)) = link
-                    .parked
-                    .iter_mut()
-                    .find(|(held, _)| *held == conversation)
-            {
-                queue.push_front(parked);
+            if let Some(link) = self.links.get_mut(id) {
+                link.held.push(Hold {
+                    conversation,
+                    looking: false,
+                    queue: VecDeque::from([parked]),
+                });
             }
             return;
         }
         self.judge(parked, out);
     }
 
-    /// Later sends of this link and conversation wait.
-    fn hold(&mut self, id: LinkId, conversation: ConversationId) {
-        if let Some(link) = self.links.get_mut(id)
-            && !link.parked.iter().any(|(held, _)| *held == conversation)
-        {
-            link.parked.push((conversation, VecDeque::new()));
-        }
+    fn is_changing(&self, conversation: ConversationId, account: AccountId) -> bool {
+        let room = self.rooms.get(&conversation);
+        room.is_some_and(|room| room.changing.contains(&account))
     }
 
     /// What was held back goes on, until something holds it again.
@@ -158,24 +154,20 @@ impl Hub {
             return;
         };
         let Some(index) = link
-            .parked
+            .held
             .iter()
-            .position(|(held, _)| *held == conversation)
+            .position(|hold| hold.conversation == conversation && !hold.looking)
         else {
             return;
         };
-        let (_, mut queue) = link.parked.swap_remove(index);
+        let mut queue = link.held.swap_remove(index).queue;
         while let Some(parked) = queue.pop_front() {
             self.consider(parked, out);
             let Some(link) = self.links.get_mut(id) else {
                 return;
             };
-            if let Some((_, held)) = link
-                .parked
-                .iter_mut()
-                .find(|(held, _)| *held == conversation)
-            {
-                held.extend(queue);
+            if let Some(hold) = link.hold_mut(conversation) {
+                hold.queue.extend(queue);
                 return;
             }
         }
@@ -188,6 +180,13 @@ impl Hub {
         out: &mut Vec<Effect>,
     ) {
         let (id, conversation) = (parked.link, parked.conversation);
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        let account = link.account;
+        if let Some(hold) = link.hold_mut(conversation) {
+            hold.looking = false;
+        }
         match known {
             Ok(Some((place, seq))) if place == conversation => {
                 self.ack(
@@ -202,30 +201,22 @@ impl Hub {
             Ok(Some(_)) => {
                 self.refuse_send(id, parked.send.request, Code::SendIdReused.into(), out);
             }
-            Ok(None) => {
-                let changing = self.rooms.get(&conversation).and_then(|room| room.changing);
-                let account = self.links.get(id).map(|link| link.account);
-                if changing.is_some() && changing == account {
-                    if let Some(link) = self.links.get_mut(id)
-                        && let Some((_, queue)) = link
-                            .parked
-                            .iter_mut()
-                            .find(|(held, _)| *held == conversation)
-                    {
-                        let send = Send {
-                            again: false,
-                            ..parked.send
-                        };
-                        queue.push_front(Parked { send, ..parked });
-                    }
-                    return;
+            Ok(None) if self.is_changing(conversation, account) => {
+                let send = Send {
+                    again: false,
+                    ..parked.send
+                };
+                let link = self.links.get_mut(id);
+                if let Some(hold) = link.and_then(|link| link.hold_mut(conversation)) {
+                    hold.queue.push_front(Parked { send, ..parked });
                 }
-                self.judge(parked, out);
+                return;
             }
+            Ok(None) => self.judge(parked, out),
             Err(fault) => {
                 let refusal = storage_refusal(&fault).retry_in(limits::BUSY_RETRY_MS);
-                self.block(id, conversation, parked.send.id);
                 self.refuse_send(id, parked.send.request, refusal, out);
+                self.block(id, conversation, parked.send.id, out);
             }
         }
         self.release(id, conversation, out);
@@ -237,23 +228,30 @@ impl Hub {
         let (conversation, send_id) = (parked.conversation, parked.send.id);
         match self.admit(parked) {
             Ok(append) => {
-                let bytes = append.body.data.len() + 256;
-                self.appending += bytes;
-                let pending = Pending::Append(Appending {
-                    conversation,
-                    id: send_id,
-                    bytes,
-                    origin: Origin::Send { link: id, request },
-                });
-                self.write(Write::Append(append), pending, out);
+                let origin = Origin::Send { link: id, request };
+                self.append(append, origin, out);
             }
             Err(refusal) => {
-                if refusal.is_retryable() {
-                    self.block(id, conversation, send_id);
-                }
+                let is_retryable = refusal.is_retryable();
                 self.refuse_send(id, request, refusal, out);
+                if is_retryable {
+                    self.block(id, conversation, send_id, out);
+                }
             }
         }
+    }
+
+    /// Hands an append to the store; what it holds of the queue is counted until it is settled.
+    pub(super) fn append(&mut self, append: Append, origin: Origin, out: &mut Vec<Effect>) {
+        let bytes = append.body.data.len() + append.body.extensions.encoded_len() + 256;
+        self.appending += bytes;
+        let pending = Pending::Append(Appending {
+            conversation: append.conversation,
+            id: append.id,
+            bytes,
+            origin,
+        });
+        self.write(Write::Append(append), pending, out);
     }
 
     fn admit(&self, parked: Parked) -> Result<Append, Refusal> {
@@ -276,8 +274,9 @@ impl Hub {
         match self.rooms.get(&parked.conversation) {
             Some(room) => self.admit_into(room, link, &mut append)?,
             None => {
+                let (conversation, other) = (parked.conversation, parked.other);
                 append.changes =
-                    self.direct_changes(parked.conversation, link.account, parked.other)?
+                    self.direct_changes(conversation, link.account, other, &append.body)?;
             }
         }
         Ok(append)
@@ -307,10 +306,7 @@ impl Hub {
         }
         if append.body.kind == Kind::TOPIC {
             if room.is_direct() {
-                return Err(Refusal::because(
-                    Code::BadRequest,
-                    "a direct conversation has no topic",
-                ));
+                return Err(no_topic());
             }
             if role < Role::Moderator {
                 return Err(Refusal::because(
@@ -343,10 +339,17 @@ impl Hub {
         conversation: ConversationId,
         account: AccountId,
         other: Option<AccountId>,
+        body: &Body,
     ) -> Result<Vec<DirectoryChange>, Refusal> {
         let Some(other) = other else {
             return Err(Code::NoSuchRoom.into());
         };
+        if body.target.is_some() {
+            return Err(Code::NoSuchEntry.into());
+        }
+        if body.kind == Kind::TOPIC {
+            return Err(no_topic());
+        }
         for member in [account, other] {
             let held = self
                 .account(member)
@@ -476,21 +479,25 @@ impl Hub {
     }
 
     /// Later sends of this link and conversation are refused until this one comes again.
-    fn block(&mut self, id: LinkId, conversation: ConversationId, send: SendId) {
-        if let Some(link) = self.links.get_mut(id)
-            && !link.blocked.iter().any(|(held, _)| *held == conversation)
-        {
-            link.blocked.push((conversation, send));
-        }
-    }
-
-    pub(super) fn handle_cancel(
+    fn block(
         &mut self,
         id: LinkId,
-        target: &Target,
+        conversation: ConversationId,
         send: SendId,
         out: &mut Vec<Effect>,
     ) {
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        link.blocked.entry(conversation).or_insert(send);
+        // Nobody is in more conversations; who tries new ones all the time must not fill our memory.
+        if link.blocked.len() > limits::CONVERSATIONS {
+            let text = "too many conversations wait for a refused send";
+            self.close(id, ByeReason::Violation, text, out);
+        }
+    }
+
+    pub(super) fn handle_cancel(&mut self, id: LinkId, target: &Target, send: SendId) {
         let Some(link) = self.links.get(id) else {
             return;
         };
@@ -500,9 +507,9 @@ impl Hub {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        link.blocked
-            .retain(|(held, first)| *held != place.conversation || *first != send);
-        let _ = out;
+        if link.blocked.get(&place.conversation) == Some(&send) {
+            link.blocked.remove(&place.conversation);
+        }
     }
 
     /// An entry was in the log already.
@@ -521,11 +528,11 @@ impl Hub {
             Origin::Send { link, request } => {
                 self.refuse_send(link, request, Code::SendIdReused.into(), out);
             }
-            Origin::Change(asked) => {
+            Origin::Change(asked, subject) => {
                 self.answer(asked, Ok(Answer::Entered { conversation, seq }), out);
-                self.change_settled(conversation, out);
+                self.change_settled(append.conversation, subject, out);
             }
-            Origin::Server => self.change_settled(append.conversation, out),
+            Origin::Server(subject) => self.change_settled(append.conversation, subject, out),
         }
     }
 
@@ -543,34 +550,35 @@ impl Hub {
                     Fault::Taken => Refusal::new(Code::Conflict).retry_in(0),
                     fault => storage_refusal(fault),
                 };
-                if refusal.is_retryable() {
-                    let held = self.links.get(link).is_some_and(|link| {
-                        link.blocked
-                            .iter()
-                            .any(|(held, _)| *held == append.conversation)
-                    });
-                    if held {
-                        refusal = Refusal::new(Code::AfterRefused).retry_in(500);
-                    }
-                    self.block(link, append.conversation, append.id);
+                let is_retryable = refusal.is_retryable();
+                let is_later = self
+                    .links
+                    .get(link)
+                    .is_some_and(|link| link.blocked.contains_key(&append.conversation));
+                if is_retryable && is_later {
+                    refusal = Refusal::new(Code::AfterRefused).retry_in(500);
                 }
                 self.refuse_send(link, request, refusal, out);
+                if is_retryable {
+                    self.block(link, append.conversation, append.id, out);
+                }
             }
-            Origin::Change(asked) => {
+            Origin::Change(asked, subject) => {
                 let refusal = match fault {
                     Fault::Taken => Code::RoomExists.into(),
                     fault => storage_refusal(fault),
                 };
                 self.answer(asked, Err(refusal), out);
-                self.change_settled(append.conversation, out);
+                self.change_settled(append.conversation, subject, out);
             }
-            Origin::Server => self.change_settled(append.conversation, out),
+            Origin::Server(subject) => self.change_settled(append.conversation, subject, out),
         }
     }
 
+    /// Tells who waited for an append that it is in the log.
     pub(super) fn append_settled(
         &mut self,
-        append: Appending,
+        append: &Appending,
         entry: &Entry,
         out: &mut Vec<Effect>,
     ) {
@@ -579,14 +587,14 @@ impl Hub {
             Origin::Send { link, request } => {
                 self.ack(link, request, entry.conversation, entry.seq, entry.id, out);
             }
-            Origin::Change(asked) => {
+            Origin::Change(asked, _) => {
                 let answer = Answer::Entered {
                     conversation: entry.conversation,
                     seq: entry.seq,
                 };
                 self.answer(asked, Ok(answer), out);
             }
-            Origin::Server => {}
+            Origin::Server(_) => {}
         }
     }
 }
@@ -638,6 +646,10 @@ fn check_body(body: &Body) -> Result<(), Refusal> {
         return Err(Code::NoSuchEntry.into());
     }
     Ok(())
+}
+
+fn no_topic() -> Refusal {
+    Refusal::because(Code::BadRequest, "a direct conversation has no topic")
 }
 
 fn muted(until: UnixTime, now: UnixTime) -> Refusal {
