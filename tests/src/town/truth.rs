@@ -150,7 +150,10 @@ impl Truth {
 
     fn apply(&mut self, changes: &[DirectoryChange]) {
         for change in changes {
-            if let DirectoryChange::AddRoom(room) = change {
+            // Two first entries of a direct conversation may cross.
+            if let DirectoryChange::AddRoom(room) = change
+                && !self.current.contains_key(&room.id)
+            {
                 self.current.insert(room.id, room.epoch);
                 let run = RunOfLog {
                     history: room.history,
