@@ -419,12 +419,11 @@ impl World {
     }
 
     pub(super) fn client_broken(&mut self, index: usize) {
-        self.conns[index].client_open = false;
-        self.hang_up(index, Side::Client);
         let device = self.conns[index].device;
         if self.is_link(index) {
             self.end_client_link(device, Error::Link(LinkFault::Lost));
         }
+        self.hang_up(index, Side::Client);
     }
 
     pub(super) fn client_time(&mut self, device: usize, run: u64) {

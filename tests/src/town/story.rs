@@ -148,7 +148,7 @@ impl Story {
         for device in 0..self.accounts {
             world.start_program(device);
         }
-        world.run_for(Duration::from_millis(1_500));
+        world.run_for(Duration::from_secs(4));
         for device in self.accounts..self.owners.len() {
             world.start_program(device);
         }
@@ -163,11 +163,11 @@ impl Story {
             history: Some(history),
         };
         let _ = world.command(0, Command::Ask(create));
-        world.run_for(Duration::from_millis(800));
+        world.run_for(Duration::from_secs(4));
         for device in 1..self.accounts {
             let _ = world.command(device, change(None, Change::Joined));
         }
-        world.run_for(Duration::from_millis(700));
+        world.run_for(Duration::from_secs(4));
     }
 
     fn plan(&mut self) {
