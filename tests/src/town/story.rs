@@ -380,6 +380,7 @@ impl Story {
                 if restore && world.disk.restore() {
                     world.tally.restored += 1;
                     world.witness.restored = true;
+                    world.witness.cursors_lost = true;
                 }
             }
             Act::Drain => world.drain_server(),
