@@ -29,7 +29,9 @@ impl PresenceBook {
     /// Something is to be told: at once after a quiet while, and never more often than the merge time.
     fn wake(&mut self, now: Time) {
         let earliest = self.flushed + limits::PRESENCE_MERGE;
-        self.due.get_or_insert(earliest.max(now));
+        if self.due.is_none() {
+            self.due = Some(earliest.max(now));
+        }
     }
 
     pub(super) fn subscribe(&mut self, link: LinkId) {

@@ -153,7 +153,7 @@ impl Hub {
             .filter(|account| room.is_in(**account))
             .filter_map(|account| self.receipt(conversation, *account))
             .collect();
-        receipts.sort_by(|one, other| other.read.cmp(&one.read));
+        receipts.sort_by_key(|receipt| std::cmp::Reverse(receipt.read));
         receipts.truncate(limits::PAGE_ITEMS);
         Ok(Answer::Receipts(receipts))
     }

@@ -116,6 +116,10 @@ impl Register {
             DirectoryChange::RemoveDevice(id) => before.push(self.put_device(*id, None)),
             DirectoryChange::AddRoom(room) => {
                 let name = room.name.as_ref();
+                // Two first entries of a direct conversation crossed: the first one made it.
+                if name.is_none() && self.rooms.contains_key(&room.id) {
+                    return Ok(());
+                }
                 if self.rooms.contains_key(&room.id)
                     || name.is_some_and(|name| self.room_names.contains_key(name))
                 {
