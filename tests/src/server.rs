@@ -51,16 +51,16 @@ impl Server {
         Self::start_in(home, args)
     }
 
-    /// Starts one on a copy of a data directory.
+    /// Starts one with more arguments on a copy of a data directory.
     ///
     /// # Panics
     ///
     /// When it can't be copied, or the server does not start to listen.
     #[must_use]
-    pub fn start_from(data: &Path) -> Self {
+    pub fn start_from(data: &Path, args: &[&str]) -> Self {
         let home = TempDir::new().expect("a folder for the test");
         copy_folder(data, &home.path().join("data")).expect("the data directory is copied");
-        Self::start_in(home, &[])
+        Self::start_in(home, args)
     }
 
     fn start_in(home: TempDir, args: &[&str]) -> Self {

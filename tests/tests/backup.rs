@@ -31,7 +31,7 @@ fn a_copy_that_is_made_under_load_holds_a_prefix_of_each_log() {
     });
     assert_eq!((ann.leave(), bob.leave()), (0, 0), "all is acknowledged");
 
-    let restored = Server::start_from(&copy);
+    let restored = Server::start_from(&copy, &[]);
     let read = |server: &Server, room: &str| {
         let mut reader = Device::new(server, "ann").as_is().login();
         let log = log(&mut reader, &place(room));

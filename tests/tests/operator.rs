@@ -261,7 +261,7 @@ fn only_the_operator_reads_what_a_server_keeps() {
         for file in ["chat.db", "server.key"] {
             assert_eq!(mode(&copy.join(file)), 0o600, "{file}");
         }
-        let restored = Server::start_from(copy);
+        let restored = Server::start_from(copy, &[]);
         assert_eq!(restored.fingerprint(), server.fingerprint());
     }
 }
