@@ -197,10 +197,7 @@ impl Court<'_> {
                     "ack" => self.ack(&mut witness, &mut shown, &line),
                     "error" => self.error(&mut witness, &line),
                     "reconnecting" => self.link_lost(&witness, &mut next_kill, time),
-                    "gap" => {
-                        self.verdict.gaps += 1;
-                        self.verdict.story(|| format!("{}: {line}", witness.name));
-                    }
+                    "gap" => self.gap(&mut witness, &line),
                     "history" => self.read_back(&mut witness, &line),
                     _ if line["prev"].is_u64() => {
                         self.entry(&mut witness, &mut shown, &line, may_repeat);
@@ -350,6 +347,17 @@ impl Court<'_> {
             self.verdict
                 .story(|| format!("{name} saw this where others saw {there:?}: {line}"));
         }
+    }
+
+    /// A new device starts at the account's cursor, which is where it joined; that is the only hole.
+    fn gap(&mut self, witness: &mut Witness, line: &Value) {
+        let place = witness.place(line);
+        let is_new = place.is_some_and(|place| !witness.reached.contains_key(&place));
+        if is_new && line["reason"] == "skipped" && line["from"] == 1 {
+            return;
+        }
+        self.verdict.gaps += 1;
+        self.verdict.story(|| format!("{}: {line}", witness.name));
     }
 
     fn read_back(&mut self, witness: &mut Witness, line: &Value) {
@@ -594,7 +602,9 @@ mod tests {
     #[test]
     fn gaps_new_epochs_refusals_and_strangers_count() {
         let mut scene = Scene::new();
-        scene.bob[0].push(json!({"type": "gap", "room": "lobby"}));
+        let gap = json!({"type": "gap", "room": "lobby", "from": 1, "reason": "skipped"});
+        scene.bob[0].insert(0, gap.clone());
+        scene.bob[0].push(gap);
         let mut last = entry(5, 4);
         last["epoch"] = json!("f");
         scene.bob[0].push(last);
