@@ -125,6 +125,9 @@ pub const INLET_FRAMES: usize = 64;
 pub const ROOMS: usize = 100_000;
 /// Members of a room.
 pub const MEMBERS: usize = 10_000;
+/// Accounts that a room remembers, those who left, are invited or banned included, before nobody can
+/// be invited or banned who never was a member.
+pub const MEMBER_RECORDS: usize = 2 * MEMBERS;
 /// Conversations of an account.
 pub const CONVERSATIONS: usize = 4_096;
 /// Accounts of a server. All of them are in memory, about 300 bytes each.
@@ -158,6 +161,9 @@ pub const PASSWORD_WORKERS: usize = 2;
 pub const PASSWORD_QUEUE: usize = 160;
 /// Failed passwords of an account before it is slowed down.
 pub const PASSWORD_TRIES: u32 = 5;
+/// Passwords of an account that are being checked at the same time: without it a burst of guesses
+/// would be through before the first one counts.
+pub const PASSWORD_TRIES_AT_ONCE: u32 = 16;
 /// How long a try counts.
 pub const PASSWORD_TRIES_WINDOW: Duration = Duration::from_secs(60);
 /// Registrations from one address in [`REGISTER_WINDOW`].

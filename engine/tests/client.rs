@@ -192,6 +192,25 @@ fn a_server_that_is_not_there_ends_an_impatient_client() {
     driver.join().unwrap();
 }
 
+#[cfg(feature = "sqlite")]
+#[test]
+fn what_is_said_without_a_server_is_kept_at_once() {
+    let server = serve();
+    let folder = tempfile::tempdir().unwrap();
+    let mut mine = config(&server, "ann");
+    mine.profile = ProfilePlace::Folder(folder.path().join("ann"));
+    let (client, _driver) = open(mine);
+    connected(&client);
+    pollster::block_on(server.drain());
+    until(&client, |event| {
+        matches!(event, Event::Reconnecting { .. }).then_some(())
+    });
+    say(&client, "are you there?");
+    until(&client, |event| {
+        matches!(event, Event::Queued { .. }).then_some(())
+    });
+}
+
 #[test]
 fn dropping_the_last_client_ends_its_driver() {
     let server = serve();

@@ -30,6 +30,15 @@ def main():
     room = client.join(args.room)
     tell("joined", room=args.room, conv=room.hex())
     watch = Watch(args, room, welcome["account"])
+    while True:
+        members = client.request("GetMembers", target=("room", args.room), after=None)[1]["items"]
+        if len(members) >= args.members:
+            break
+        # A newcomer's entry, most likely.
+        event = client.next_event(args.timeout)
+        if event is None:
+            return fail(f"timeout: {len(members)} of {args.members} members")
+        watch.handle(*event)
     for number in range(args.texts):
         watch.sent.append(client.send_text(("room", args.room), f"{args.user} {number}"))
         if args.cut and number == args.texts // 2:
@@ -118,6 +127,7 @@ def arguments():
     for name in ("host", "port", "fingerprint", "user", "password", "room"):
         parser.add_argument(name, type=int if name == "port" else str)
     parser.add_argument("--texts", type=int, default=20, help="how many to send")
+    parser.add_argument("--members", type=int, default=1, help="wait until so many are in")
     parser.add_argument("--others", type=int, default=0, help="texts of others to wait for")
     parser.add_argument("--cut", action="store_true", help="lose the link half way")
     parser.add_argument("--rekey", action="store_true", help="take a new key now and then")

@@ -355,9 +355,11 @@ class Client:
 
     def _handle_conversation(self, item):
         self.conversations[item["id"]] = item
-        # None: nothing was told, so the first entry or gap says where the stream starts. A
-        # position of another epoch stays until the gap that ends it.
-        self.positions.setdefault(item["id"], (item["epoch"], None))
+        # None: the first entry or gap says where the stream starts. Where nothing was read yet, it
+        # is the beginning, and stays so if the account reads on elsewhere. A position of another
+        # epoch stays until the gap that ends it.
+        start = 0 if item["read"] == 0 else None
+        self.positions.setdefault(item["id"], (item["epoch"], start))
 
     def _handle_entry(self, fields):
         entry = fields["entry"]

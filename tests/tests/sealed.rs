@@ -58,9 +58,7 @@ fn the_same_text_is_never_sealed_to_the_same_bytes() {
 fn a_flipped_bit_in_a_message_ends_the_link_and_delivers_nothing_wrong() {
     let server = Server::start();
     let proxy = Proxy::before(server.address());
-    let mut ann = Device::new(&server, "ann").at(proxy.address()).login();
     let mut bob = Device::new(&server, "bob").login();
-    settle(&mut ann, &mut bob, "before");
 
     // The low byte of the length, the sealed body's begin, middle and its tag.
     let mut round = 0;
@@ -68,6 +66,9 @@ fn a_flipped_bit_in_a_message_ends_the_link_and_delivers_nothing_wrong() {
         for ahead in [1, 2, 3, 10, 30, 45] {
             round += 1;
             let text = format!("round {round} of the flipped bits");
+            // A new one each time: a client whose links break again and again waits longer and longer.
+            let name = format!("ann{round}");
+            let mut ann = Device::new(&server, &name).at(proxy.address()).login();
             proxy.flip(direction, ahead);
             ann.send("lobby", &text, &text);
             ann.expect_type("reconnecting");
@@ -76,10 +77,10 @@ fn a_flipped_bit_in_a_message_ends_the_link_and_delivers_nothing_wrong() {
             ann.acked(&text);
             assert_eq!(bob.texts(1), [text.as_str()], "once, and as it was said");
             assert_eq!(ann.texts(1), [text.as_str()]);
+            assert_eq!(ann.leave(), 0);
         }
     }
-    settle(&mut ann, &mut bob, "after");
-    assert_eq!((ann.leave(), bob.leave()), (0, 0));
+    assert_eq!(bob.leave(), 0);
 }
 
 #[test]

@@ -168,6 +168,8 @@ enum State {
     Talking,
     /// The input ended, and is ignored.
     Staying,
+    /// The input ended before the login: waits for that first.
+    Ending,
     /// The input ended: settles everything.
     Flushing,
     /// Says goodbye.
@@ -284,8 +286,14 @@ impl<F: Face> Talk<'_, F> {
     fn event(&mut self, event: Event) -> Result<(), Failure> {
         let wishes = self.face.event(&event)?;
         match event {
+            // Without a link nothing answers, and what is typed belongs into the outbox. The joins
+            // go first on the next link all the same.
+            Event::Reconnecting { .. } => self.joining.clear(),
             Event::Connected { .. } => {
                 self.connected = true;
+                if self.state == State::Ending {
+                    self.give([leave(true)])?;
+                }
                 if self.state == State::Talking || self.state == State::Staying {
                     self.deadline = None;
                 }
@@ -327,6 +335,11 @@ impl<F: Face> Talk<'_, F> {
     fn input_ended(&mut self) -> Result<(), Failure> {
         if self.stay {
             self.state = State::Staying;
+            return Ok(());
+        }
+        // Who comes only to register wants to know whether it worked.
+        if !self.connected {
+            self.state = State::Ending;
             return Ok(());
         }
         self.give([leave(true)])

@@ -42,6 +42,11 @@ impl Asks {
         self.waiting.push_back(ask);
     }
 
+    /// The command of the next request to go out.
+    pub(super) fn next_command(&self) -> Option<CommandId> {
+        self.waiting.front().map(|ask| ask.command)
+    }
+
     /// The next request to go out. `listed`: the server named the account's conversations, without
     /// which nothing is asked again.
     pub(super) fn next_request(&mut self, id: RequestId, listed: bool) -> Option<Request> {

@@ -95,9 +95,14 @@ impl Agent {
 
     /// Tells of everything that stays open.
     fn tell_open(&mut self) {
+        // Who was not let in gets the reason for it, whatever it asked.
+        let denied = match self.end.as_ref().and_then(|end| end.error.as_ref()) {
+            Some(Error::Refused(refusal)) => Some(refusal.clone()),
+            _ => None,
+        };
         for ask in self.asks.drain() {
-            let mut refusal = Refusal::new(Code::Lost);
-            if !ask.again {
+            let mut refusal = denied.clone().unwrap_or_else(|| Refusal::new(Code::Lost));
+            if !ask.again && denied.is_none() {
                 refusal.text = "the client left before the answer came".to_owned();
             }
             self.tell_ask_refused(&ask, refusal);

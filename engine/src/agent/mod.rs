@@ -525,21 +525,26 @@ impl Agent {
         self.outbox.handle_timeout(now.time);
         let credit = self.welcome.as_ref().map_or(0, |w| w.limits.sends) as usize;
         // Each send and request ends in an event: a slow application slows itself down.
-        while !self.queue.is_full() && self.outbox.flying() < credit {
-            let Some(send) = self.outbox.next_send(RequestId(self.next_request)) else {
-                break;
-            };
-            self.next_request = self.next_request.saturating_add(1);
-            effects.push(Effect::Write(ToServer::Send(send)));
-        }
         while !self.queue.is_full() {
             let id = RequestId(self.next_request);
-            let listed = self.inbox.is_listed();
-            let Some(request) = self.asks.next_request(id, listed) else {
-                break;
+            // In the order of the commands: what is sent into a room may need the join before it.
+            let send_at = self.outbox.next_command();
+            let ask_first = self
+                .asks
+                .next_command()
+                .is_some_and(|ask| send_at.is_none_or(|send| ask < send));
+            let message = if ask_first {
+                let listed = self.inbox.is_listed();
+                let request = self.asks.next_request(id, listed);
+                request.map(|request| ToServer::Request(id, request))
+            } else if self.outbox.flying() < credit {
+                self.outbox.next_send(id).map(ToServer::Send)
+            } else {
+                None
             };
+            let Some(message) = message else { break };
             self.next_request = self.next_request.saturating_add(1);
-            effects.push(Effect::Write(ToServer::Request(id, request)));
+            effects.push(Effect::Write(message));
         }
         for frame in self.inbox.poll_frames(false, now.time) {
             effects.push(Effect::Write(frame));

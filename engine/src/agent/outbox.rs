@@ -216,6 +216,13 @@ impl Outbox {
         self.remove(*self.orders.get(&id)?)
     }
 
+    /// The command that made the next item to go out; the first of all for an earlier run's.
+    pub(super) fn next_command(&self) -> Option<CommandId> {
+        let item = self.items.get(self.ready.first()?)?;
+        let callers = item.callers.iter().map(|(command, _)| *command);
+        Some(callers.min().unwrap_or_default())
+    }
+
     /// The next item to go out, numbered.
     pub(super) fn next_send(&mut self, request: RequestId) -> Option<Send> {
         let order = self.ready.pop_first()?;

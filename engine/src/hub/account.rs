@@ -1,6 +1,7 @@
 //! Accounts and devices in memory.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 use crate::id::{AccountId, ConversationId, DeviceId, LinkId};
 use crate::model::{Account, AccountName, Device, PresenceState};
@@ -109,13 +110,10 @@ impl Accounts {
     }
 
     /// Accounts by name, those after a name.
-    pub(super) fn after<'a>(
-        &'a self,
-        name: Option<&'a str>,
-    ) -> impl Iterator<Item = &'a AccountState> + 'a {
+    pub(super) fn after(&self, name: Option<&AccountName>) -> impl Iterator<Item = &AccountState> {
+        let start = name.map_or(Bound::Unbounded, Bound::Excluded);
         self.by_name
-            .iter()
-            .skip_while(move |(held, _)| name.is_some_and(|name| held.as_str() <= name))
+            .range::<AccountName, _>((start, Bound::Unbounded))
             .filter_map(|(_, id)| self.by_id.get(id))
     }
 }

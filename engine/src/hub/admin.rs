@@ -32,6 +32,9 @@ impl Hub {
                 if self.accounts.id_of(&name).is_some() {
                     return Err(Code::NameTaken.into());
                 }
+                if self.accounts.len() >= limits::ACCOUNTS {
+                    return Err(Code::TooMany.into());
+                }
                 match password {
                     Some(password) => {
                         self.admin_hash(
@@ -63,6 +66,8 @@ impl Hub {
                 for link in links.unwrap_or_default() {
                     self.close(link, ByeReason::Banned, "this account was deleted", out);
                 }
+                // Before its rooms forget it, or nobody would hear that it is gone.
+                self.flush_presence(out);
                 self.leave_everything(account, out);
                 let change = DirectoryChange::RemoveAccount(account);
                 self.admin_write(id, vec![change], AdminAnswer::Done, out);
@@ -73,10 +78,9 @@ impl Hub {
                 self.admin_write(id, vec![change], AdminAnswer::Done, out);
             }
             Admin::Accounts { after, limit } => {
-                let after = after.as_ref().map(AccountName::as_str);
                 let items = self
                     .accounts
-                    .after(after)
+                    .after(after.as_ref())
                     .take(limit.min(limits::PAGE_ITEMS));
                 let items = items.map(|account| AccountItem {
                     name: account.record.name.clone(),
@@ -196,10 +200,5 @@ impl Hub {
         out: &mut Vec<Effect>,
     ) {
         self.write(Write::Change(changes), Pending::AdminWrite(id, answer), out);
-    }
-
-    /// A wish of the operator is on disk.
-    pub(super) fn admin_done(&mut self, id: u64, answer: AdminAnswer, out: &mut Vec<Effect>) {
-        out.push(Effect::Admin(id, Ok(answer)));
     }
 }

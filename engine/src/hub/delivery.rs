@@ -1,574 +1,42 @@
-//! Sends on their way into a log, and entries on their way out of it.
+//! Entries on their way out of the log: the tail, and what lags behind it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::room::{RoomState, Seat};
+use super::room::{RoomState, Seat, seat_of};
+use super::sending::Origin;
 use super::visible::visible;
-use super::{
-    Asked, ConversationId, Effect, Hub, Link, LinkId, Load, Pending, SendId, Seq, limits,
-    plain_append, storage_refusal,
-};
-use crate::id::{AccountId, RequestId};
-use crate::model::{
-    Answer, Body, ByeReason, Code, Cursor, Entry, Extensions, GapReason, History, Kind, Refusal,
-    Role, Room, Send, Standing, Target, ToClient, UnixTime,
-};
-use crate::port::{Append, DirectoryChange, Fault, MemberUpdate, SpanUpdate, Write};
+use super::{ConversationId, Effect, Hub, Link, LinkId, Load, Pending, Seq, limits};
+use crate::model::{ByeReason, Cursor, Entry, GapReason, Kind, Room, Standing, Time, ToClient};
+use crate::port::{DirectoryChange, Fault, MemberUpdate};
 
-/// An append whose outcome is waited for.
-#[derive(Debug)]
-pub(super) struct Appending {
-    pub(super) conversation: ConversationId,
-    pub(super) id: SendId,
-    /// What it holds of the append queue.
-    pub(super) bytes: usize,
-    pub(super) origin: Origin,
+/// Links whose read of the log failed: it is tried again after a while.
+#[derive(Debug, Default)]
+pub(super) struct Stalled {
+    links: Vec<LinkId>,
+    until: Option<Time>,
 }
 
-/// Who waits for an append.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Origin {
-    /// A send of a link.
-    Send { link: LinkId, request: RequestId },
-    /// A request for a membership change.
-    Change(Asked),
-    /// Nobody.
-    Server,
-}
+impl Stalled {
+    pub(super) const fn due(&self) -> Option<Time> {
+        self.until
+    }
 
-/// A send that waits for an earlier one of its link and conversation, or for a look-up.
-#[derive(Debug)]
-pub(super) struct Parked {
-    link: LinkId,
-    conversation: ConversationId,
-    /// The other account, where this would be a direct conversation's first entry.
-    other: Option<AccountId>,
-    send: Send,
-}
+    /// The links to try again, once it is time.
+    pub(super) fn take(&mut self, now: Time) -> Vec<LinkId> {
+        if self.until.is_none_or(|until| until > now) {
+            return Vec::new();
+        }
+        self.until = None;
+        std::mem::take(&mut self.links)
+    }
 
-/// Where a target leads.
-struct Place {
-    conversation: ConversationId,
-    other: Option<AccountId>,
+    fn push(&mut self, link: LinkId, now: Time) {
+        self.links.push(link);
+        self.until.get_or_insert(now + limits::READ_RETRY);
+    }
 }
 
 impl Hub {
-    pub(super) fn handle_send(&mut self, id: LinkId, send: Send, out: &mut Vec<Effect>) {
-        let Some(link) = self.links.get_mut(id) else {
-            return;
-        };
-        link.sends += 1;
-        if link.sends > limits::SENDS || send.request <= link.last_send {
-            return self.close(
-                id,
-                ByeReason::Violation,
-                "more sends at once than allowed",
-                out,
-            );
-        }
-        link.last_send = send.request;
-        let account = link.account;
-        let place = match self.resolve(&send.target, account) {
-            Ok(place) => place,
-            Err(refusal) => return self.refuse_send(id, send.request, refusal, out),
-        };
-        let parked = Parked {
-            link: id,
-            conversation: place.conversation,
-            other: place.other,
-            send,
-        };
-        let Some(link) = self.links.get_mut(id) else {
-            return;
-        };
-        if let Some((_, queue)) = link
-            .parked
-            .iter_mut()
-            .find(|(held, _)| *held == parked.conversation)
-        {
-            queue.push_back(parked);
-            return;
-        }
-        self.consider(parked, out);
-    }
-
-    /// A send whose turn it is.
-    fn consider(&mut self, parked: Parked, out: &mut Vec<Effect>) {
-        let (id, request) = (parked.link, parked.send.request);
-        let Some(link) = self.links.get_mut(id) else {
-            return;
-        };
-        let (account, conversation) = (link.account, parked.conversation);
-        if let Some(index) = link
-            .blocked
-            .iter()
-            .position(|(held, _)| *held == conversation)
-        {
-            if link
-                .blocked
-                .get(index)
-                .is_some_and(|(_, first)| *first == parked.send.id)
-            {
-                link.blocked.swap_remove(index);
-            } else {
-                let refusal = Refusal::new(Code::AfterRefused).retry_in(500);
-                return self.refuse_send(id, request, refusal, out);
-            }
-        }
-        if parked.send.again {
-            // It may stand in the log already, whatever its sender may do by now.
-            self.hold(id, conversation);
-            let load = Load::Lookup(account, parked.send.id);
-            return self.load(load, Pending::Lookup(Box::new(parked)), out);
-        }
-        let changing = self.rooms.get(&conversation).and_then(|room| room.changing);
-        if changing == Some(account) {
-            // Its membership changes right now: what it may do depends on that entry's place.
-            self.hold(id, conversation);
-            if let Some(link) = self.links.get_mut(id)
-                && let Some((_, queue)) = link
-                    .parked
-                    .iter_mut()
-                    .find(|(held, _)| *held == conversation)
-            {
-                queue.push_front(parked);
-            }
-            return;
-        }
-        self.judge(parked, out);
-    }
-
-    /// Later sends of this link and conversation wait.
-    fn hold(&mut self, id: LinkId, conversation: ConversationId) {
-        if let Some(link) = self.links.get_mut(id)
-            && !link.parked.iter().any(|(held, _)| *held == conversation)
-        {
-            link.parked.push((conversation, VecDeque::new()));
-        }
-    }
-
-    /// What was held back goes on, until something holds it again.
-    pub(super) fn release(
-        &mut self,
-        id: LinkId,
-        conversation: ConversationId,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(link) = self.links.get_mut(id) else {
-            return;
-        };
-        let Some(index) = link
-            .parked
-            .iter()
-            .position(|(held, _)| *held == conversation)
-        else {
-            return;
-        };
-        let (_, mut queue) = link.parked.swap_remove(index);
-        while let Some(parked) = queue.pop_front() {
-            self.consider(parked, out);
-            let Some(link) = self.links.get_mut(id) else {
-                return;
-            };
-            if let Some((_, held)) = link
-                .parked
-                .iter_mut()
-                .find(|(held, _)| *held == conversation)
-            {
-                held.extend(queue);
-                return;
-            }
-        }
-    }
-
-    pub(super) fn looked_up(
-        &mut self,
-        parked: Parked,
-        known: Result<Option<(ConversationId, Seq)>, Fault>,
-        out: &mut Vec<Effect>,
-    ) {
-        let (id, conversation) = (parked.link, parked.conversation);
-        match known {
-            Ok(Some((place, seq))) if place == conversation => {
-                self.ack(
-                    id,
-                    parked.send.request,
-                    conversation,
-                    seq,
-                    parked.send.id,
-                    out,
-                );
-            }
-            Ok(Some(_)) => {
-                self.refuse_send(id, parked.send.request, Code::SendIdReused.into(), out);
-            }
-            Ok(None) => {
-                let changing = self.rooms.get(&conversation).and_then(|room| room.changing);
-                let account = self.links.get(id).map(|link| link.account);
-                if changing.is_some() && changing == account {
-                    if let Some(link) = self.links.get_mut(id)
-                        && let Some((_, queue)) = link
-                            .parked
-                            .iter_mut()
-                            .find(|(held, _)| *held == conversation)
-                    {
-                        let send = Send {
-                            again: false,
-                            ..parked.send
-                        };
-                        queue.push_front(Parked { send, ..parked });
-                    }
-                    return;
-                }
-                self.judge(parked, out);
-            }
-            Err(fault) => {
-                let refusal = storage_refusal(&fault).retry_in(limits::BUSY_RETRY_MS);
-                self.block(id, conversation, parked.send.id);
-                self.refuse_send(id, parked.send.request, refusal, out);
-            }
-        }
-        self.release(id, conversation, out);
-    }
-
-    /// Decides about a send, and appends it or refuses it.
-    fn judge(&mut self, parked: Parked, out: &mut Vec<Effect>) {
-        let (id, request) = (parked.link, parked.send.request);
-        let (conversation, send_id) = (parked.conversation, parked.send.id);
-        match self.admit(parked) {
-            Ok(append) => {
-                let bytes = append.body.data.len() + 256;
-                self.appending += bytes;
-                let pending = Pending::Append(Appending {
-                    conversation,
-                    id: send_id,
-                    bytes,
-                    origin: Origin::Send { link: id, request },
-                });
-                self.write(Write::Append(append), pending, out);
-            }
-            Err(refusal) => {
-                if refusal.is_retryable() {
-                    self.block(id, conversation, send_id);
-                }
-                self.refuse_send(id, request, refusal, out);
-            }
-        }
-    }
-
-    fn admit(&self, parked: Parked) -> Result<Append, Refusal> {
-        if self.draining.is_some() {
-            return Err(Refusal::new(Code::Draining).retry_in(limits::BUSY_RETRY_MS));
-        }
-        if self.appending > limits::APPEND_QUEUE_BYTES {
-            return Err(Refusal::new(Code::Busy).retry_in(limits::BUSY_RETRY_MS));
-        }
-        let Some(link) = self.links.get(parked.link) else {
-            return Err(Code::Internal.into());
-        };
-        let Some(account) = self.account(link.account) else {
-            return Err(Code::Internal.into());
-        };
-        let Send { id, body, .. } = parked.send;
-        self.check_send_id(id)?;
-        check_body(&body)?;
-        let mut append = plain_append(parked.conversation, id, account, self.now, body);
-        match self.rooms.get(&parked.conversation) {
-            Some(room) => self.admit_into(room, link, &mut append)?,
-            None => {
-                append.changes =
-                    self.direct_changes(parked.conversation, link.account, parked.other)?
-            }
-        }
-        Ok(append)
-    }
-
-    /// Rights and targets in a conversation that exists.
-    fn admit_into(
-        &self,
-        room: &RoomState,
-        link: &Link,
-        append: &mut Append,
-    ) -> Result<(), Refusal> {
-        let account = link.account;
-        let member = room.members.get(&account);
-        let Some(member) = member.filter(|member| member.standing == Standing::In) else {
-            let banned = member.is_some_and(|member| member.standing == Standing::Banned);
-            return Err(if banned {
-                Code::Banned
-            } else {
-                Code::NotAMember
-            }
-            .into());
-        };
-        let role = self.role_in(room, account);
-        if member.muted_until > self.now.date && role < Role::Owner {
-            return Err(muted(member.muted_until, self.now.date));
-        }
-        if append.body.kind == Kind::TOPIC {
-            if room.is_direct() {
-                return Err(Refusal::because(
-                    Code::BadRequest,
-                    "a direct conversation has no topic",
-                ));
-            }
-            if role < Role::Moderator {
-                return Err(Refusal::because(
-                    Code::Forbidden,
-                    "only moderators set the topic",
-                ));
-            }
-            let topic = String::from_utf8_lossy(&append.body.data).into_owned();
-            append
-                .changes
-                .push(DirectoryChange::SetTopic(append.conversation, topic));
-        }
-        if let Some(target) = append.body.target {
-            let seen = visible(room, account).contains(target) && target <= room.record.head;
-            if !seen || target < room.record.first {
-                return Err(Code::NoSuchEntry.into());
-            }
-        }
-        append.target_by = match append.body.kind {
-            Kind::EDIT => Some(account),
-            Kind::REDACTION if role < Role::Moderator => Some(account),
-            _ => None,
-        };
-        Ok(())
-    }
-
-    /// What makes a direct conversation of its first entry.
-    fn direct_changes(
-        &self,
-        conversation: ConversationId,
-        account: AccountId,
-        other: Option<AccountId>,
-    ) -> Result<Vec<DirectoryChange>, Refusal> {
-        let Some(other) = other else {
-            return Err(Code::NoSuchRoom.into());
-        };
-        for member in [account, other] {
-            let held = self
-                .account(member)
-                .map_or(0, |state| state.conversations.len());
-            if held >= limits::CONVERSATIONS {
-                return Err(Code::TooMany.into());
-            }
-        }
-        let room = Room {
-            id: conversation,
-            name: None,
-            public: false,
-            history: History::All,
-            topic: String::new(),
-            epoch: self.new_epoch(conversation),
-            head: Seq::ZERO,
-            first: Seq(1),
-            counted: 0,
-        };
-        let member = |account| {
-            DirectoryChange::SetMember(MemberUpdate {
-                conversation,
-                account,
-                standing: Standing::In,
-                role: Role::Member,
-                muted_until: UnixTime(0),
-                span: SpanUpdate::Open,
-            })
-        };
-        let mut changes = vec![DirectoryChange::AddRoom(room), member(account)];
-        if other != account {
-            changes.push(member(other));
-        }
-        Ok(changes)
-    }
-
-    fn check_send_id(&self, id: SendId) -> Result<(), Refusal> {
-        let (date, made) = (self.now.date, id.time());
-        if id.0[6] >> 4 != 7 || made > date + limits::SEND_ID_AHEAD {
-            return Err(Code::BadSendId.into());
-        }
-        if made < date - limits::SEND_ID_MEMORY {
-            return Err(Code::SendExpired.into());
-        }
-        Ok(())
-    }
-
-    fn resolve(&self, target: &Target, account: AccountId) -> Result<Place, Refusal> {
-        match target {
-            Target::Conversation(_) | Target::Room(_) => Ok(Place {
-                conversation: self.find_room(target, account)?,
-                other: None,
-            }),
-            Target::Account(name) => {
-                let other = self.accounts.id_of(name);
-                let other = other.ok_or_else(|| Refusal::new(Code::NoSuchAccount))?;
-                Ok(Place {
-                    conversation: ConversationId::direct(account, other),
-                    other: Some(other),
-                })
-            }
-        }
-    }
-
-    /// The conversation that a target names, if the account may know of it.
-    pub(super) fn find_room(
-        &self,
-        target: &Target,
-        account: AccountId,
-    ) -> Result<ConversationId, Refusal> {
-        let id = match target {
-            Target::Conversation(id) => Some(*id),
-            Target::Room(name) => self.room_names.get(name).copied(),
-            Target::Account(name) => {
-                let other = self.accounts.id_of(name);
-                let other = other.ok_or_else(|| Refusal::new(Code::NoSuchAccount))?;
-                Some(ConversationId::direct(account, other))
-            }
-        };
-        let room = id.and_then(|id| self.rooms.get(&id));
-        let room = room.ok_or_else(|| Refusal::new(Code::NoSuchRoom))?;
-        let known = room.record.public || room.members.contains_key(&account);
-        // That a private room exists is nobody's business.
-        if known || self.is_admin(account) && !room.is_direct() {
-            Ok(room.record.id)
-        } else {
-            Err(Code::NoSuchRoom.into())
-        }
-    }
-
-    fn refuse_send(
-        &mut self,
-        id: LinkId,
-        request: RequestId,
-        refusal: Refusal,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(link) = self.links.get_mut(id) else {
-            return;
-        };
-        link.sends = link.sends.saturating_sub(1);
-        out.push(Effect::Send(id, ToClient::Error(request, refusal)));
-    }
-
-    fn ack(
-        &mut self,
-        id: LinkId,
-        request: RequestId,
-        conversation: ConversationId,
-        seq: Seq,
-        send: SendId,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(link) = self.links.get_mut(id) else {
-            return;
-        };
-        link.sends = link.sends.saturating_sub(1);
-        out.push(Effect::Send(
-            id,
-            ToClient::Ack {
-                request,
-                conversation,
-                seq,
-                id: send,
-            },
-        ));
-    }
-
-    /// Later sends of this link and conversation are refused until this one comes again.
-    fn block(&mut self, id: LinkId, conversation: ConversationId, send: SendId) {
-        if let Some(link) = self.links.get_mut(id)
-            && !link.blocked.iter().any(|(held, _)| *held == conversation)
-        {
-            link.blocked.push((conversation, send));
-        }
-    }
-
-    pub(super) fn handle_cancel(
-        &mut self,
-        id: LinkId,
-        target: &Target,
-        send: SendId,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(link) = self.links.get(id) else {
-            return;
-        };
-        let Ok(place) = self.resolve(target, link.account) else {
-            return;
-        };
-        let Some(link) = self.links.get_mut(id) else {
-            return;
-        };
-        link.blocked
-            .retain(|(held, first)| *held != place.conversation || *first != send);
-        let _ = out;
-    }
-
-    /// An entry was in the log already.
-    pub(super) fn append_known(
-        &mut self,
-        append: Appending,
-        conversation: ConversationId,
-        seq: Seq,
-        out: &mut Vec<Effect>,
-    ) {
-        self.appending = self.appending.saturating_sub(append.bytes);
-        match append.origin {
-            Origin::Send { link, request } if conversation == append.conversation => {
-                self.ack(link, request, conversation, seq, append.id, out);
-            }
-            Origin::Send { link, request } => {
-                self.refuse_send(link, request, Code::SendIdReused.into(), out);
-            }
-            Origin::Change(asked) => {
-                self.answer(asked, Ok(Answer::Entered { conversation, seq }), out);
-                self.change_settled(conversation, out);
-            }
-            Origin::Server => self.change_settled(append.conversation, out),
-        }
-    }
-
-    pub(super) fn append_failed(
-        &mut self,
-        append: Appending,
-        fault: &Fault,
-        out: &mut Vec<Effect>,
-    ) {
-        self.appending = self.appending.saturating_sub(append.bytes);
-        match append.origin {
-            Origin::Send { link, request } => {
-                let mut refusal = match fault {
-                    // Another send made the conversation first: this one is fine as it is.
-                    Fault::Taken => Refusal::new(Code::Conflict).retry_in(0),
-                    fault => storage_refusal(fault),
-                };
-                if refusal.is_retryable() {
-                    let held = self.links.get(link).is_some_and(|link| {
-                        link.blocked
-                            .iter()
-                            .any(|(held, _)| *held == append.conversation)
-                    });
-                    if held {
-                        refusal = Refusal::new(Code::AfterRefused).retry_in(500);
-                    }
-                    self.block(link, append.conversation, append.id);
-                }
-                self.refuse_send(link, request, refusal, out);
-            }
-            Origin::Change(asked) => {
-                let refusal = match fault {
-                    Fault::Taken => Code::RoomExists.into(),
-                    fault => storage_refusal(fault),
-                };
-                self.answer(asked, Err(refusal), out);
-                self.change_settled(append.conversation, out);
-            }
-            Origin::Server => self.change_settled(append.conversation, out),
-        }
-    }
-
     /// The tail: an entry is durable. Takes over what changed with it, answers who waited for it, and
     /// pushes it to everybody who is up to date.
     pub(super) fn handle_tail(
@@ -604,9 +72,9 @@ impl Hub {
         {
             // Who writes has read what is above.
             member.cursor = Cursor {
+                delivered: entry.seq,
                 read: entry.seq,
                 read_counted: counted,
-                ..member.cursor
             };
             member.mentions = 0;
         }
@@ -617,32 +85,21 @@ impl Hub {
         for update in &updates {
             self.member_changed(update, entry, out);
         }
-        if let Some(Pending::Append(append)) = pending {
+        let append = match pending {
+            Some(Pending::Append(append)) => Some(append),
+            _ => None,
+        };
+        if let Some(append) = &append {
             self.append_settled(append, entry, out);
         }
         if let Some(room) = self.rooms.get_mut(&entry.conversation) {
             room.remember(entry, counted);
         }
         self.fan_out(entry, out);
-        if updates.iter().any(|update| self.was_changing(update)) {
-            self.change_settled(entry.conversation, out);
-        }
-    }
-
-    fn append_settled(&mut self, append: Appending, entry: &Entry, out: &mut Vec<Effect>) {
-        self.appending = self.appending.saturating_sub(append.bytes);
-        match append.origin {
-            Origin::Send { link, request } => {
-                self.ack(link, request, entry.conversation, entry.seq, entry.id, out);
-            }
-            Origin::Change(asked) => {
-                let answer = Answer::Entered {
-                    conversation: entry.conversation,
-                    seq: entry.seq,
-                };
-                self.answer(asked, Ok(answer), out);
-            }
-            Origin::Server => {}
+        if let Some(Origin::Change(_, subject) | Origin::Server(subject)) =
+            append.map(|append| append.origin)
+        {
+            self.change_settled(entry.conversation, subject, out);
         }
     }
 
@@ -673,7 +130,7 @@ impl Hub {
             }
         }
         if ended {
-            room.seats.retain(|seat| seat.pushed < seat.until);
+            room.retain_seats(|seat| seat.pushed < seat.until);
         }
         if !links.is_empty() {
             out.push(Effect::Fan(links, Arc::clone(entry)));
@@ -716,7 +173,6 @@ impl Hub {
                 }
                 CatchUp::Ended => {
                     link.lagging.pop_front();
-                    link.former.retain(|held| *held != conversation);
                     room.stand_up(id);
                 }
                 CatchUp::NoCredit => return,
@@ -745,8 +201,9 @@ impl Hub {
             Ok(entries) => entries,
             Err(fault) => {
                 tracing::warn!(%conversation, %fault, "cannot read the log for a link that is behind");
+                // No other read meanwhile: the disk has trouble enough.
                 link.reading = true;
-                self.receipts.stall(id, self.now.time);
+                self.stalled.push(id, self.now.time);
                 return;
             }
         };
@@ -760,13 +217,11 @@ impl Hub {
         self.serve(id, out);
     }
 
-    /// Tries the reads again that failed.
-    pub(super) fn retry_reads(&mut self, stalled: Vec<LinkId>, out: &mut Vec<Effect>) {
-        for id in stalled {
-            if let Some(link) = self.links.get_mut(id) {
-                link.reading = false;
-                self.serve(id, out);
-            }
+    /// Tries a read again that failed.
+    pub(super) fn retry_read(&mut self, id: LinkId, out: &mut Vec<Effect>) {
+        if let Some(link) = self.links.get_mut(id) {
+            link.reading = false;
+            self.serve(id, out);
         }
     }
 
@@ -786,6 +241,7 @@ impl Hub {
             };
             if account != entry.from
                 && let Some(member) = self.member_mut(entry.conversation, account)
+                && member.standing == Standing::In
             {
                 member.mentions = (member.mentions + 1).min(limits::MENTIONS);
             }
@@ -810,7 +266,7 @@ fn catch_up(room: &mut RoomState, id: LinkId, link: &mut Link, out: &mut Vec<Eff
     loop {
         let visible = visible(room, link.account);
         let first = room.record.first;
-        let Some(seat) = room.seats.iter_mut().find(|seat| seat.link == id) else {
+        let Some(seat) = seat_of(&mut room.seats, id) else {
             return CatchUp::Ended;
         };
         if seat.pushed >= seat.until {
@@ -835,7 +291,9 @@ fn catch_up(room: &mut RoomState, id: LinkId, link: &mut Link, out: &mut Vec<Eff
             continue;
         }
         if wanted < first {
-            pass_over(&room.record, seat, first, GapReason::Trimmed, out);
+            // Of what comes after its end it learns nothing.
+            let next = first.min(seat.until.next());
+            pass_over(&room.record, seat, next, GapReason::Trimmed, out);
             continue;
         }
         let pushed = seat.pushed;
@@ -863,10 +321,11 @@ fn push_read(
     let head = room.record.head;
     if entries.is_empty() {
         // The log holds nothing there although it should: retention was faster than its notice.
-        if let Some(seat) = room.seats.iter_mut().find(|seat| seat.link == id)
-            && seat.pushed < head
+        if let Some(seat) = seat_of(&mut room.seats, id)
+            && seat.pushed < head.min(seat.until)
         {
-            pass_over(&room.record, seat, head.next(), GapReason::Trimmed, out);
+            let next = head.min(seat.until).next();
+            pass_over(&room.record, seat, next, GapReason::Trimmed, out);
         }
         return;
     }
@@ -882,15 +341,14 @@ fn push_all(
     out: &mut Vec<Effect>,
 ) -> bool {
     let visible = visible(room, link.account);
-    let Some(seat) = room.seats.iter_mut().find(|seat| seat.link == id) else {
+    let Some(seat) = seat_of(&mut room.seats, id) else {
         return true;
     };
     for entry in entries {
         if entry.seq <= seat.pushed {
             continue;
         }
-        if seat.pushed >= seat.until || !visible.contains(entry.seq) {
-            // What is hidden in between gets its gap from the caller.
+        if seat.pushed >= seat.until {
             return true;
         }
         if entry.prev > seat.pushed {
@@ -898,13 +356,13 @@ fn push_all(
             if visible.next(wanted) != Some(wanted) {
                 return true;
             }
-            pass_over(
-                &room.record,
-                seat,
-                entry.prev.next(),
-                GapReason::Trimmed,
-                out,
-            );
+            // Nor does it end after what this link may get.
+            let next = entry.prev.min(seat.until).next();
+            pass_over(&room.record, seat, next, GapReason::Trimmed, out);
+        }
+        if !visible.contains(entry.seq) {
+            // What is hidden gets its gap from the caller.
+            return true;
         }
         let cost = entry.cost();
         if link.credit < cost {
@@ -931,64 +389,4 @@ fn pass_over(room: &Room, seat: &mut Seat, next: Seq, reason: GapReason, out: &m
         },
     ));
     seat.pushed = to;
-}
-
-/// What every server checks of a body, whoever sends it.
-fn check_body(body: &Body) -> Result<(), Refusal> {
-    if body.extensions.encoded_len() > limits::EXTENSION_BYTES {
-        return Err(Refusal::because(
-            Code::TooLong,
-            "the extensions of an entry are too long",
-        ));
-    }
-    if body.extensions.get(Extensions::DELETED).is_some() || body.blob.is_some() {
-        return Err(Refusal::because(
-            Code::BadRequest,
-            "only the server may set that",
-        ));
-    }
-    let limit = match body.kind {
-        Kind::TEXT | Kind::EDIT => limits::TEXT_BYTES,
-        Kind::REDACTION => 0,
-        Kind::REACTION => limits::REACTION_BYTES,
-        Kind::TOPIC => limits::TOPIC_BYTES,
-        Kind::FILE | Kind::MEMBER => {
-            return Err(Refusal::because(
-                Code::BadRequest,
-                "only the server makes such entries",
-            ));
-        }
-        // Kinds that clients agree on among themselves.
-        Kind(32..) => limits::TEXT_BYTES,
-        _ => return Err(Code::NotSupported.into()),
-    };
-    if body.data.len() > limit {
-        let text = format!(
-            "the text has {} bytes, and {limit} are allowed",
-            body.data.len()
-        );
-        return Err(Refusal::because(Code::TooLong, text));
-    }
-    if body.kind.0 < 32 && std::str::from_utf8(&body.data).is_err() {
-        return Err(Refusal::because(Code::BadRequest, "the text is not UTF-8"));
-    }
-    if matches!(body.kind, Kind::TEXT | Kind::EDIT) && body.data.is_empty() {
-        return Err(Code::Empty.into());
-    }
-    let needs_target = matches!(body.kind, Kind::EDIT | Kind::REDACTION | Kind::REACTION);
-    if needs_target && body.target.is_none() {
-        return Err(Code::NoSuchEntry.into());
-    }
-    Ok(())
-}
-
-fn muted(until: UnixTime, now: UnixTime) -> Refusal {
-    if until == UnixTime(u64::MAX) {
-        return Code::Muted.into();
-    }
-    let seconds = until.seconds().saturating_sub(now.seconds()).max(1);
-    Refusal::because(
-        Code::Muted,
-        format!("you are muted in this room for another {seconds} s"),
-    )
 }

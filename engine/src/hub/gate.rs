@@ -79,6 +79,8 @@ impl Gate {
 pub(super) struct Tries {
     counts: HashMap<Tried, (u32, Time)>,
     order: VecDeque<Tried>,
+    /// Those under way; as many as passwords that wait at most.
+    open: HashMap<Tried, u32>,
 }
 
 /// What is tried.
@@ -100,7 +102,25 @@ impl Tries {
                 let millis = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
                 Err(Refusal::new(Code::SlowDown).retry_in(millis))
             }
+            _ if self.open.get(what).copied().unwrap_or(0) >= limits::PASSWORD_TRIES_AT_ONCE => {
+                Err(Refusal::new(Code::Busy).retry_in(limits::BUSY_RETRY_MS))
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// A try whose outcome is not known yet.
+    pub(super) fn begin(&mut self, what: Tried) {
+        *self.open.entry(what).or_default() += 1;
+    }
+
+    /// The outcome is known.
+    pub(super) fn end(&mut self, what: &Tried) {
+        if let Some(open) = self.open.get_mut(what) {
+            *open -= 1;
+            if *open == 0 {
+                self.open.remove(what);
+            }
         }
     }
 

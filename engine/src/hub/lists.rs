@@ -1,15 +1,22 @@
 //! Answers that only look: rooms, members, who is here, history, search.
 
+use std::collections::HashSet;
+use std::ops::Bound;
+
 use super::visible::visible;
-use super::{Asked, Effect, Hub, Load, Pending, limits};
+use super::{Asked, ConversationId, Effect, Hub, Load, Pending, limits};
 use crate::model::{
     Answer, Code, Conversation, DeviceItem, HistoryFrom, MemberItem, PresenceState, Refusal,
-    RoomItem, Standing, Target, WhoItem,
+    RoomItem, RoomName, Standing, Target, WhoItem,
 };
 
 impl Hub {
     pub(super) fn list_rooms(&self, asked: Asked, after: Option<&str>) -> Answer {
-        let shown = self.room_names.iter().filter_map(|(name, id)| {
+        let Some(start) = start(after, RoomName::stored) else {
+            return Answer::Rooms(Vec::new(), None);
+        };
+        let names = self.room_names.range((start, Bound::Unbounded));
+        let shown = names.filter_map(|(name, id)| {
             let room = self.rooms.get(id)?;
             let member = room.members.get(&asked.account);
             let standing = member.map(|member| member.standing);
@@ -22,7 +29,6 @@ impl Hub {
                 joined: standing == Some(Standing::In),
             })
         });
-        let shown = shown.skip_while(|item| after.is_some_and(|after| item.name.as_str() <= after));
         let (items, next) = page(shown, |item| item.name.as_str().to_owned());
         Answer::Rooms(items, next)
     }
@@ -63,16 +69,23 @@ impl Hub {
     }
 
     pub(super) fn list_who(&self, asked: Asked, after: Option<&str>) -> Answer {
-        let shown = self
-            .accounts
-            .after(after)
+        // From those it may see and not from all: a server has far more accounts than anybody knows.
+        let mut known = HashSet::from([asked.account]);
+        self.for_neighbours(asked.account, |other| {
+            known.insert(other);
+        });
+        let mut online: Vec<_> = known
+            .into_iter()
+            .filter_map(|id| self.account(id))
             .filter(|state| state.presence() != PresenceState::Offline)
-            .filter(|state| self.sees_presence(asked.account, state.record.id))
-            .map(|state| WhoItem {
-                account: state.record.name.clone(),
-                state: state.presence(),
-                text: state.text.clone(),
-            });
+            .filter(|state| after.is_none_or(|after| state.record.name.as_str() > after))
+            .collect();
+        online.sort_unstable_by(|one, other| one.record.name.cmp(&other.record.name));
+        let shown = online.into_iter().map(|state| WhoItem {
+            account: state.record.name.clone(),
+            state: state.presence(),
+            text: state.text.clone(),
+        });
         let (items, next) = page(shown, |item| item.account.as_str().to_owned());
         Answer::Who(items, next)
     }
@@ -83,9 +96,10 @@ impl Hub {
         };
         let mut ids = state.conversations.clone();
         ids.sort_unstable();
+        let after = after.and_then(|after| after.parse::<ConversationId>().ok());
         let shown = ids
             .into_iter()
-            .filter(|id| after.is_none_or(|after| id.to_string().as_str() > after))
+            .filter(|id| after.is_none_or(|after| *id > after))
             .filter_map(|id| self.conversation(id, asked.account))
             .filter(|item: &Conversation| item.joined);
         let (items, next) = page(shown, |item| item.id.to_string());
@@ -195,6 +209,14 @@ impl Hub {
         let load = Load::Search(places, text, before);
         self.load(load, Pending::Asked(asked), out);
         Ok(None)
+    }
+}
+
+/// Where a list of names goes on; `None` for what can't be a name.
+fn start<N>(after: Option<&str>, name: impl Fn(&str) -> Option<N>) -> Option<Bound<N>> {
+    match after {
+        Some(after) => name(after).map(Bound::Excluded),
+        None => Some(Bound::Unbounded),
     }
 }
 

@@ -1,14 +1,12 @@
 //! Who gets in: accounts, devices, passwords, invites.
 
 use super::gate::Tried;
-use super::{
-    Asked, DeviceId, Effect, Hub, Link, LinkId, Pending, delivery, limits, storage_refusal,
-};
+use super::{Asked, DeviceId, Effect, Hub, Link, LinkId, Pending, limits, storage_refusal};
 use crate::config::Registration;
-use crate::id::{AccountId, RequestId};
+use crate::id::AccountId;
 use crate::model::{
     Account, AccountName, Answer, ByeReason, Code, Device, Login, PresenceState, Refusal, Rights,
-    Time, ToClient, Welcome, WelcomeLimits,
+    ToClient, Welcome, WelcomeLimits,
 };
 use crate::port::{DirectoryChange, Fault, Write};
 
@@ -23,6 +21,8 @@ pub(super) struct Attempt {
     name: Option<AccountName>,
     /// Known once the password was right, or the account is about to be made.
     account: Option<AccountId>,
+    /// What the password is checked against.
+    verifier: Option<String>,
     device: DeviceId,
 }
 
@@ -30,6 +30,7 @@ pub(super) struct Attempt {
 #[derive(Debug)]
 pub(super) struct PasswordChange {
     asked: Asked,
+    tried: Tried,
     new: String,
     keep_devices: bool,
 }
@@ -53,6 +54,7 @@ impl Hub {
             key,
             device: DeviceId(self.random.number()),
             account: None,
+            verifier: None,
             name: name.clone().ok(),
             login,
         };
@@ -117,27 +119,26 @@ impl Hub {
             .and_then(|id| self.account(id))
             .and_then(|account| account.record.verifier.clone());
         attempt.account = account;
+        attempt.verifier.clone_from(&verifier);
+        self.gate.tries().begin(tried);
         self.passwords_waiting += 1;
         let ticket = self.ticket(Pending::Login(attempt));
         out.push(Effect::Verify(ticket, password, verifier));
     }
 
-    pub(super) fn login_verified(
-        &mut self,
-        mut attempt: Attempt,
-        good: bool,
-        out: &mut Vec<Effect>,
-    ) {
-        let account = attempt
-            .account
-            .filter(|id| good && self.account(*id).is_some());
+    pub(super) fn login_verified(&mut self, attempt: Attempt, good: bool, out: &mut Vec<Effect>) {
+        let tried = tried(&attempt);
+        self.gate.tries().end(&tried);
+        let account = attempt.account.filter(|id| {
+            // The password may have been changed while it was checked.
+            let account = self.account(*id);
+            good && account.is_some_and(|account| account.record.verifier == attempt.verifier)
+        });
         let Some(account) = account else {
-            let tried = tried(&attempt);
             self.gate.tries().count(tried, self.now.time);
             return self.deny(&attempt, Code::LoginFailed.into(), out);
         };
-        attempt.account = Some(account);
-        if !attempt.login.enroll {
+        if !attempt.login.enroll || self.enrolled(&attempt) {
             return self.enter(attempt, out);
         }
         if self.accounts.device_by_key(&attempt.key).is_some() {
@@ -154,8 +155,8 @@ impl Hub {
     }
 
     fn register(&mut self, mut attempt: Attempt, out: &mut Vec<Effect>) {
-        let tried = Tried::Register(attempt.from);
         if attempt.from != LOCAL {
+            let tried = Tried::Register(attempt.from);
             if let Err(refusal) = self.gate.tries().check(&tried, self.now.time) {
                 return self.deny(&attempt, refusal, out);
             }
@@ -200,8 +201,8 @@ impl Hub {
             // With an open door a stale invite in a link does no harm.
             (Registration::Open, _) => Ok(()),
             (Registration::Invite, Some(token)) => {
-                let hash = invite_hash(token);
-                let invite = self.invites.get(&hash);
+                let token = Some(token).filter(|token| token.len() <= limits::INVITE_TEXT_BYTES);
+                let invite = token.and_then(|token| self.invites.get(&invite_hash(token)));
                 if invite.is_some_and(|invite| invite.uses > 0 && invite.expires > self.now.date) {
                     Ok(())
                 } else {
@@ -268,7 +269,17 @@ impl Hub {
         }
     }
 
-    pub(super) fn enroll_failed(&mut self, attempt: Attempt, fault: &Fault, out: &mut Vec<Effect>) {
+    pub(super) fn enroll_failed(
+        &mut self,
+        mut attempt: Attempt,
+        fault: &Fault,
+        out: &mut Vec<Effect>,
+    ) {
+        // The same device asked twice, over a link that it lost: the first one went through.
+        if *fault == Fault::Taken && self.enrolled(&attempt) {
+            attempt.account = None;
+            return self.enter(attempt, out);
+        }
         let refusal = match fault {
             // Somebody was faster, with the name or with the invite.
             Fault::Taken if attempt.login.register => match self.check_invite(&attempt.login) {
@@ -300,28 +311,29 @@ impl Hub {
         let name = state.record.name.clone();
         // Also true for an account that the operator made, at its first login.
         let is_new = state.conversations.is_empty();
-        if state.links.len() >= limits::LINKS_PER_ACCOUNT {
+        let was_offline = state.links.is_empty();
+        let ghosts: Vec<LinkId> = state
+            .links
+            .iter()
+            .copied()
+            .filter(|other| {
+                let other = self.links.get(*other);
+                other.is_some_and(|other| other.key == attempt.key)
+            })
+            .collect();
+        if state.links.len() - ghosts.len() >= limits::LINKS_PER_ACCOUNT {
             let refusal = Refusal::because(
                 Code::TooMany,
                 "this account is connected too many times; close some of its clients",
             );
             return self.deny(&attempt, refusal, out);
         }
-        let ghosts: Vec<LinkId> = state
-            .links
-            .iter()
-            .copied()
-            .filter(|other| {
-                self.links
-                    .get(*other)
-                    .is_some_and(|link| link.device == device)
-            })
-            .collect();
         self.gate.gone(id);
         // The new link is there before the ghost goes, so that nobody sees the account blink.
-        self.links.insert(id, new_link(account, device));
+        self.links
+            .insert(id, Link::new(account, device, attempt.key));
         if let Some(state) = self.accounts.get_mut(account) {
-            if state.links.is_empty() {
+            if was_offline {
                 state.state = PresenceState::Online;
                 state.text.clear();
             }
@@ -350,7 +362,9 @@ impl Hub {
             let seen = DirectoryChange::SeeDevice(device, self.now.date);
             self.write(Write::Change(vec![seen]), Pending::Nobody, out);
         }
-        self.presence_changed(account, None);
+        if was_offline {
+            self.presence_changed(account, None);
+        }
         self.presence.subscribe(id);
         if is_new {
             self.enter_lobby(account, out);
@@ -386,9 +400,13 @@ impl Hub {
         if self.passwords_waiting >= limits::PASSWORD_QUEUE {
             return Err(Refusal::new(Code::Busy).retry_in(5000));
         }
+        if verifier.is_some() {
+            self.gate.tries().begin(tried.clone());
+        }
         self.passwords_waiting += 1;
         let change = PasswordChange {
             asked,
+            tried,
             new,
             keep_devices,
         };
@@ -417,13 +435,12 @@ impl Hub {
         good: bool,
         out: &mut Vec<Effect>,
     ) {
+        self.gate.tries().end(&change.tried);
         if !good {
-            if let Some(account) = self.account(change.asked.account) {
-                let tried = Tried::Password(account.record.name.as_str().to_owned());
-                self.gate.tries().count(tried, self.now.time);
-            }
+            let asked = change.asked;
+            self.gate.tries().count(change.tried, self.now.time);
             let refusal = Refusal::because(Code::LoginFailed, "the old password is wrong");
-            return self.answer(change.asked, Err(refusal), out);
+            return self.answer(asked, Err(refusal), out);
         }
         self.passwords_waiting += 1;
         let new = change.new.clone();
@@ -487,19 +504,8 @@ impl Hub {
             ));
         }
         let change = DirectoryChange::RemoveDevice(device);
+        // Its links end once that is on disk.
         self.write(Write::Change(vec![change]), Pending::Done(asked), out);
-        let own = self
-            .links
-            .get(asked.link)
-            .is_some_and(|link| link.device == device);
-        if !own {
-            self.close_devices(
-                asked.account,
-                |held| held == device,
-                "this device was revoked",
-                out,
-            );
-        }
         Ok(None)
     }
 
@@ -533,7 +539,10 @@ pub(super) fn password_fits(password: &str) -> bool {
 
 /// The longest prefix of at most so many bytes that ends between characters.
 pub(super) fn clip(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
+    let end = (0..=bytes.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 fn tried(attempt: &Attempt) -> Tried {
@@ -553,24 +562,6 @@ const fn welcome_limits() -> WelcomeLimits {
         frame: limits::FRAME_BYTES as u32,
         ping_ms: limits::PING_AFTER.as_millis() as u32,
         dead_ms: limits::DEAD_AFTER.as_millis() as u32,
-    }
-}
-
-fn new_link(account: AccountId, device: DeviceId) -> Link {
-    Link {
-        account,
-        device,
-        credit: limits::ENTRY_CREDIT,
-        lagging: std::collections::VecDeque::new(),
-        reading: false,
-        positions: Some(Vec::new()),
-        sends: 0,
-        last_send: RequestId(0),
-        requests: 0,
-        blocked: Vec::new(),
-        parked: Vec::<(_, std::collections::VecDeque<delivery::Parked>)>::new(),
-        former: Vec::new(),
-        typing_after: Time(0),
     }
 }
 

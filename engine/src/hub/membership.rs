@@ -1,7 +1,7 @@
 //! Rooms: making them, and who is in.
 
-use super::delivery::{Appending, Origin};
 use super::room::{RoomState, Seat};
+use super::sending::Origin;
 use super::{
     Asked, ConversationId, Effect, Hub, LinkId, Pending, SendId, Seq, limits, plain_append,
 };
@@ -15,7 +15,9 @@ use crate::port::{DirectoryChange, MemberUpdate, SpanUpdate, Write};
 /// A membership change that waits for another one of its room.
 #[derive(Debug)]
 pub(super) struct Wish {
-    asked: Asked,
+    /// Who asked; `None` is the server itself, for the lobby.
+    asked: Option<Asked>,
+    actor: AccountId,
     account: Option<AccountName>,
     change: Change,
     role: Option<Role>,
@@ -42,6 +44,9 @@ impl Hub {
     ) -> Result<Option<Answer>, Refusal> {
         let name = RoomName::new(name.as_str())
             .map_err(|bad| Refusal::because(Code::BadName, bad.to_string()))?;
+        if self.draining.is_some() {
+            return Err(Refusal::new(Code::Draining).retry_in(limits::BUSY_RETRY_MS));
+        }
         if self.room_names.contains_key(&name) {
             return Err(Code::RoomExists.into());
         }
@@ -67,7 +72,7 @@ impl Hub {
         };
         let mut changes = vec![DirectoryChange::AddRoom(room)];
         changes.push(decision.update(conversation));
-        let origin = Origin::Change(asked);
+        let origin = Origin::Change(asked, asked.account);
         self.enter_change(
             asked.account,
             conversation,
@@ -129,23 +134,18 @@ impl Hub {
         if room.count >= limits::LOBBY_MEMBERS || room.members.contains_key(&account) {
             return;
         }
-        let decision = Decision {
-            subject: account,
-            standing: Standing::In,
-            role: Role::Member,
-            muted_until: UnixTime(0),
-            span: SpanUpdate::Open,
+        let wish = Wish {
+            asked: None,
+            actor: account,
+            account: None,
+            change: Change::Joined,
+            role: None,
+            seconds: 0,
         };
-        let changes = vec![decision.update(lobby)];
-        self.enter_change(
-            account,
-            lobby,
-            &decision,
-            Change::Joined,
-            changes,
-            Origin::Server,
-            out,
-        );
+        // A lobby that is too busy or refuses is no reason not to let the account in.
+        if let Err(refusal) = self.wish_change(lobby, wish, out) {
+            tracing::debug!(%account, %refusal, "not put into the lobby");
+        }
     }
 
     /// Takes an account out of all its rooms, before it is deleted.
@@ -168,7 +168,7 @@ impl Hub {
                 span: SpanUpdate::Close,
             };
             let changes = vec![decision.update(conversation)];
-            let origin = Origin::Server;
+            let origin = Origin::Server(account);
             self.enter_change(
                 account,
                 conversation,
@@ -197,12 +197,23 @@ impl Hub {
     ) -> Result<Option<Answer>, Refusal> {
         let conversation = self.find_room(target, asked.account)?;
         let wish = Wish {
-            asked,
+            asked: Some(asked),
+            actor: asked.account,
             account: account.cloned(),
             change,
             role,
             seconds,
         };
+        self.wish_change(conversation, wish, out)
+    }
+
+    /// Decides about a change, or lets it wait for the one that is under way.
+    fn wish_change(
+        &mut self,
+        conversation: ConversationId,
+        wish: Wish,
+        out: &mut Vec<Effect>,
+    ) -> Result<Option<Answer>, Refusal> {
         let Some(room) = self.rooms.get_mut(&conversation) else {
             return Err(Code::NoSuchRoom.into());
         };
@@ -212,7 +223,7 @@ impl Hub {
                 "a direct conversation has no members to change",
             ));
         }
-        if room.changing.is_some() {
+        if !room.changing.is_empty() {
             if room.waiting.len() >= limits::WAITING_CHANGES {
                 return Err(Refusal::new(Code::Busy).retry_in(limits::BUSY_RETRY_MS));
             }
@@ -241,10 +252,13 @@ impl Hub {
             }));
         };
         let changes = vec![decision.update(conversation)];
-        let origin = Origin::Change(wish.asked);
-        let actor = wish.asked.account;
+        let subject = decision.subject;
+        let origin = match wish.asked {
+            Some(asked) => Origin::Change(asked, subject),
+            None => Origin::Server(subject),
+        };
         self.enter_change(
-            actor,
+            wish.actor,
             conversation,
             &decision,
             wish.change,
@@ -257,7 +271,7 @@ impl Hub {
 
     /// What a wish comes to; `None` when it is so already.
     fn decision(&self, room: &RoomState, wish: &Wish) -> Result<Option<Decision>, Refusal> {
-        let actor = wish.asked.account;
+        let actor = wish.actor;
         let subject = match &wish.account {
             Some(name) => {
                 let id = self.accounts.id_of(name);
@@ -299,6 +313,7 @@ impl Hub {
             }
             Change::Banned => {
                 self.outranks(room, actor, &now)?;
+                has_record_space(room, subject)?;
                 let span = match now.standing {
                     Standing::Banned => return Ok(None),
                     Standing::In => SpanUpdate::Close,
@@ -342,10 +357,15 @@ impl Hub {
             Standing::Out if room.record.public || self.is_admin(now.subject) => {}
             Standing::Out => return Err(Code::NotInvited.into()),
         }
+        // Who comes back holds the conversation already.
+        let was_in = room
+            .members
+            .get(&now.subject)
+            .is_some_and(|member| !member.spans.is_empty());
         let held = self
             .account(now.subject)
             .map_or(0, |state| state.conversations.len());
-        if room.count >= limits::MEMBERS || held >= limits::CONVERSATIONS {
+        if room.count >= limits::MEMBERS || !was_in && held >= limits::CONVERSATIONS {
             return Err(Code::TooMany.into());
         }
         let decision = Decision {
@@ -380,10 +400,13 @@ impl Hub {
                 Code::Forbidden,
                 "that account is banned from the room; unban it first",
             )),
-            Standing::Out => Ok(Some(Decision {
-                standing: Standing::Invited,
-                ..now
-            })),
+            Standing::Out => {
+                has_record_space(room, now.subject)?;
+                Ok(Some(Decision {
+                    standing: Standing::Invited,
+                    ..now
+                }))
+            }
         }
     }
 
@@ -490,33 +513,25 @@ impl Hub {
         let mut append = plain_append(conversation, id, from, self.now, body);
         append.changes = changes;
         if let Some(room) = self.rooms.get_mut(&conversation) {
-            room.changing = Some(decision.subject);
+            room.changing.push(decision.subject);
         }
-        let bytes = append.body.data.len() + 256;
-        self.appending += bytes;
-        let pending = Pending::Append(Appending {
-            conversation,
-            id,
-            bytes,
-            origin,
-        });
-        self.write(Write::Append(append), pending, out);
-    }
-
-    /// Whether this is the change that the room's others wait for.
-    pub(super) fn was_changing(&self, update: &MemberUpdate) -> bool {
-        let room = self.rooms.get(&update.conversation);
-        room.is_some_and(|room| room.changing == Some(update.account))
+        self.append(append, origin, out);
     }
 
     /// A membership change is through: what waited for it goes on.
-    pub(super) fn change_settled(&mut self, conversation: ConversationId, out: &mut Vec<Effect>) {
+    pub(super) fn change_settled(
+        &mut self,
+        conversation: ConversationId,
+        subject: AccountId,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(room) = self.rooms.get_mut(&conversation) else {
             return;
         };
-        let Some(subject) = room.changing.take() else {
+        let Some(index) = room.changing.iter().position(|held| *held == subject) else {
             return;
         };
+        room.changing.swap_remove(index);
         let links = self.account(subject).map(|state| state.links.clone());
         for link in links.unwrap_or_default() {
             self.release(link, conversation, out);
@@ -525,17 +540,15 @@ impl Hub {
             let Some(room) = self.rooms.get_mut(&conversation) else {
                 return;
             };
-            if room.changing.is_some() {
+            if !room.changing.is_empty() {
                 return;
             }
             let Some(wish) = room.waiting.pop_front() else {
                 return;
             };
-            let asked = wish.asked;
-            match self.decide_change(conversation, &wish, out) {
-                Ok(Some(answer)) => self.answer(asked, Ok(answer), out),
-                Ok(None) => {}
-                Err(refusal) => self.answer(asked, Err(refusal), out),
+            let answer = self.decide_change(conversation, &wish, out).transpose();
+            if let (Some(asked), Some(answer)) = (wish.asked, answer) {
+                self.answer(asked, answer, out);
             }
         }
     }
@@ -564,9 +577,6 @@ impl Hub {
                 };
                 for seat in room.seats.iter_mut().filter(|seat| seat.account == account) {
                     seat.until = entry.seq;
-                    if let Some(link) = self.links.get_mut(seat.link) {
-                        link.former.push(conversation);
-                    }
                     if let Some(item) = item.clone() {
                         let items = vec![item];
                         out.push(Effect::Send(
@@ -607,11 +617,8 @@ impl Hub {
         let Some(room) = self.rooms.get_mut(&conversation) else {
             return;
         };
-        if room
-            .seats
-            .iter()
-            .any(|seat| seat.link == id && seat.until == Seq::MAX)
-        {
+        let held = room.seat_mut(id).map(|seat| seat.until);
+        if held == Some(Seq::MAX) {
             return;
         }
         let spans = room
@@ -624,7 +631,7 @@ impl Hub {
             .checked_sub(2)
             .and_then(|index| spans.get(index));
         let from = known.map_or(Seq(1), |span| span.to.next());
-        let reads_on = room.seats.iter().any(|seat| seat.link == id);
+        let reads_on = held.is_some();
         let (history, epoch) = (room.record.history, room.record.epoch);
         out.push(Effect::Send(
             id,
@@ -637,9 +644,6 @@ impl Hub {
             // It had not read its last membership to the end: it goes on from there.
             if let Some(seat) = room.seat_mut(id) {
                 seat.until = Seq::MAX;
-            }
-            if let Some(link) = self.links.get_mut(id) {
-                link.former.retain(|held| *held != conversation);
             }
             return;
         }
@@ -660,7 +664,7 @@ impl Hub {
                 },
             ));
         }
-        room.seats.push(Seat {
+        room.sit_down(Seat {
             link: id,
             account,
             pushed: entry.prev,
@@ -743,6 +747,15 @@ fn leave(room: &RoomState, now: Decision) -> Result<Decision, Refusal> {
         role: Role::Member,
         ..decision
     })
+}
+
+/// Whether the room may remember one more account that never came in: those are as many as somebody
+/// cares to name.
+fn has_record_space(room: &RoomState, account: AccountId) -> Result<(), Refusal> {
+    if room.members.len() >= limits::MEMBER_RECORDS && !room.members.contains_key(&account) {
+        return Err(Code::TooMany.into());
+    }
+    Ok(())
 }
 
 fn owners(room: &RoomState) -> usize {

@@ -9,6 +9,7 @@ mod account;
 mod admin;
 mod delivery;
 mod gate;
+mod link;
 mod lists;
 mod login;
 mod membership;
@@ -16,6 +17,7 @@ mod presence;
 mod receipt;
 mod resume;
 mod room;
+mod sending;
 mod visible;
 
 #[cfg(test)]
@@ -27,17 +29,19 @@ use std::sync::Arc;
 use slab::Slab;
 
 use self::account::{AccountState, Accounts};
-use self::delivery::Parked;
+use self::delivery::Stalled;
 use self::gate::Gate;
+use self::link::{Link, Links};
 use self::presence::PresenceBook;
 use self::receipt::ReceiptBook;
 use self::room::RoomState;
+use self::sending::Parked;
 use crate::config::Registration;
 use crate::id::{AccountId, ConversationId, DeviceId, LinkId, RequestId, SendId, Seq, Ticket};
 use crate::limits;
 use crate::model::{
     Admin, AdminAnswer, Answer, ByeReason, Code, Entry, HistoryFrom, HistoryItem, Invite, Login,
-    Now, Position, Refusal, Request, RoomName, Span, Time, ToClient, ToServer,
+    Now, Refusal, Request, RoomName, Span, Time, ToClient, ToServer,
 };
 use crate::port::{Append, Committed, DirectoryChange, Fault, Random, SearchPage, Snapshot, Write};
 
@@ -58,6 +62,7 @@ pub struct Hub {
     pending: Slab<Pending>,
     presence: PresenceBook,
     receipts: ReceiptBook,
+    stalled: Stalled,
     lobby: Option<ConversationId>,
     /// Argon2 runs that were asked for and not answered.
     passwords_waiting: usize,
@@ -199,6 +204,7 @@ impl Hub {
             pending: Slab::new(),
             presence: PresenceBook::default(),
             receipts: ReceiptBook::default(),
+            stalled: Stalled::default(),
             lobby: None,
             passwords_waiting: 0,
             appending: 0,
@@ -221,7 +227,10 @@ impl Hub {
             Input::Accepted { link, from } => self.gate.accepted(link, from, out),
             Input::Login { link, key, login } => self.handle_login(link, key, *login, out),
             Input::Frame { link, message } => self.handle_frame(link, message, out),
-            Input::Gone { link, reason } => self.handle_gone(link, reason, out),
+            Input::Gone { link, reason } => {
+                self.gate.gone(link);
+                self.drop_link(link, reason);
+            }
             Input::Verified(ticket, good) => {
                 self.passwords_waiting = self.passwords_waiting.saturating_sub(1);
                 match self.take_pending(ticket) {
@@ -256,11 +265,12 @@ impl Hub {
     /// When [`Input::Due`] is due, if nothing else happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let draining = self.draining.as_ref().map(|draining| draining.until);
+        let draining = self.draining.as_ref().and_then(Draining::due);
         [
             self.presence.due(),
             self.receipts.due(),
             self.receipts.write_due(),
+            self.stalled.due(),
             draining,
         ]
         .into_iter()
@@ -282,7 +292,7 @@ impl Hub {
         match message {
             ToServer::Resume(resume) => self.handle_resume(link, resume, out),
             ToServer::Send(send) => self.handle_send(link, send, out),
-            ToServer::Cancel { target, id } => self.handle_cancel(link, &target, id, out),
+            ToServer::Cancel { target, id } => self.handle_cancel(link, &target, id),
             ToServer::Request(request, wish) => self.handle_request(link, request, wish, out),
             ToServer::Credit(bytes) => self.handle_credit(link, bytes, out),
             ToServer::Delivered(cursors) => self.handle_delivered(link, &cursors),
@@ -360,7 +370,10 @@ impl Hub {
             } => self.change_password(asked, old, new, keep_devices, out),
             Request::Command { name, .. } => Err(Refusal::because(
                 Code::NotSupported,
-                format!("there is no command \"{name}\"; the list of commands is empty"),
+                format!(
+                    "there is no command \"{}\"; the list of commands is empty",
+                    login::clip(&name, limits::NAME_BYTES)
+                ),
             )),
             Request::Commands => Ok(Some(Answer::Commands(Vec::new()))),
         };
@@ -399,6 +412,7 @@ impl Hub {
                 self.handle_tail(pending, &entry, counted, changes, out);
             }
             Committed::Changed { ticket, changes } => {
+                let ended = self.ended_by(&changes);
                 for change in changes {
                     self.apply(change, None);
                 }
@@ -406,8 +420,13 @@ impl Hub {
                     Some(Pending::Enroll(attempt)) => self.enter(attempt, out),
                     Some(Pending::Done(asked)) => self.answer(asked, Ok(Answer::Done), out),
                     Some(Pending::Password(asked, keep)) => self.password_changed(asked, keep, out),
-                    Some(Pending::AdminWrite(id, answer)) => self.admin_done(id, answer, out),
+                    Some(Pending::AdminWrite(id, answer)) => {
+                        out.push(Effect::Admin(id, Ok(answer)));
+                    }
                     _ => {}
+                }
+                for (link, reason, text) in ended {
+                    self.close(link, reason, text, out);
                 }
             }
             Committed::Duplicate {
@@ -426,7 +445,11 @@ impl Hub {
                     self.answer(asked, Err(storage_refusal(&fault)), out);
                 }
                 Some(Pending::AdminWrite(id, _)) => {
-                    out.push(Effect::Admin(id, Err(storage_refusal(&fault))));
+                    let refusal = match fault {
+                        Fault::Taken => Code::NameTaken.into(),
+                        fault => storage_refusal(&fault),
+                    };
+                    out.push(Effect::Admin(id, Err(refusal)));
                 }
                 Some(Pending::Cursors(cursors)) => {
                     self.receipts.write_failed(cursors, self.now.time)
@@ -442,6 +465,34 @@ impl Hub {
                 }
             }
         }
+    }
+
+    /// Links of accounts and devices that these changes put an end to. A device that logged in while
+    /// the change was on its way is among them.
+    fn ended_by(&self, changes: &[DirectoryChange]) -> Vec<(LinkId, ByeReason, &'static str)> {
+        let mut ended = Vec::new();
+        for change in changes {
+            match change {
+                DirectoryChange::RemoveAccount(id) => {
+                    let links = self.account(*id).map_or(&[][..], |state| &state.links);
+                    let why = (ByeReason::Banned, "this account was deleted");
+                    ended.extend(links.iter().map(|link| (*link, why.0, why.1)));
+                }
+                DirectoryChange::RemoveDevice(id) => {
+                    let account = self.accounts.device(*id).map(|device| device.account);
+                    let state = account.and_then(|account| self.account(account));
+                    let links = state.map_or(&[][..], |state| &state.links);
+                    let its = |link: &&LinkId| {
+                        let link = self.links.get(**link);
+                        link.is_some_and(|link| link.device == *id)
+                    };
+                    let why = (ByeReason::Kicked, "this device was revoked");
+                    ended.extend(links.iter().filter(its).map(|link| (*link, why.0, why.1)));
+                }
+                _ => {}
+            }
+        }
+        ended
     }
 
     fn handle_loaded(
@@ -485,27 +536,23 @@ impl Hub {
         }
     }
 
-    fn handle_gone(&mut self, id: LinkId, reason: ByeReason, out: &mut Vec<Effect>) {
-        self.gate.gone(id);
-        self.drop_link(id, reason);
-        let _ = out;
-    }
-
     /// Ends a link on the hub's own account.
     fn close(&mut self, id: LinkId, reason: ByeReason, text: &str, out: &mut Vec<Effect>) {
         self.gate.gone(id);
-        self.drop_link(id, reason);
-        out.push(Effect::Close(id, Some((reason, text.to_owned()))));
+        if self.drop_link(id, reason) {
+            out.push(Effect::Close(id, Some((reason, text.to_owned()))));
+        }
     }
 
-    /// Forgets a link and tells the others, if it was its account's last one.
-    fn drop_link(&mut self, id: LinkId, reason: ByeReason) {
+    /// Forgets a link and tells the others, if it was its account's last one. `false` if there was
+    /// none.
+    fn drop_link(&mut self, id: LinkId, reason: ByeReason) -> bool {
         let Some(link) = self.links.remove(id) else {
-            return;
+            return false;
         };
         self.presence.forget(id);
         let Some(account) = self.accounts.get_mut(link.account) else {
-            return;
+            return true;
         };
         account.links.retain(|other| *other != id);
         for conversation in &account.conversations {
@@ -513,13 +560,8 @@ impl Hub {
                 room.stand_up(id);
             }
         }
-        // Seats in conversations that the account left but had not read to the end.
-        for conversation in link.former {
-            if let Some(room) = self.rooms.get_mut(&conversation) {
-                room.stand_up(id);
-            }
-        }
         self.presence_changed(link.account, Some(reason));
+        true
     }
 
     fn handle_drain(&mut self, out: &mut Vec<Effect>) {
@@ -527,7 +569,8 @@ impl Hub {
             return;
         }
         self.draining = Some(Draining {
-            until: self.now.time + limits::DRAIN_FLUSH,
+            flushed: self.now.time + limits::DRAIN_FLUSH,
+            until: self.now.time + limits::DRAIN_WAIT,
             written: false,
             told: false,
         });
@@ -549,7 +592,8 @@ impl Hub {
         if draining.told {
             return;
         }
-        let late = self.now.time >= draining.until;
+        let late = self.now.time >= draining.flushed;
+        let over = self.now.time >= draining.until;
         for id in self.links.ids() {
             if late || self.links.get(id).is_some_and(|link| link.sends == 0) {
                 self.close(id, ByeReason::Shutdown, "the server is stopping", out);
@@ -567,7 +611,7 @@ impl Hub {
         }
         let waiting = self.pending.iter().any(|(_, pending)| pending.is_write());
         if let Some(draining) = &mut self.draining
-            && (late || !waiting)
+            && (over || !waiting)
         {
             draining.told = true;
             out.push(Effect::Drained);
@@ -585,8 +629,9 @@ impl Hub {
         if self.receipts.write_due().is_some_and(|due| due <= time) {
             self.write_cursors(out);
         }
-        let stalled = self.receipts.stalled(time);
-        self.retry_reads(stalled, out);
+        for link in self.stalled.take(time) {
+            self.retry_read(link, out);
+        }
     }
 
     fn write(&mut self, write: Write, pending: Pending, out: &mut Vec<Effect>) {
@@ -631,7 +676,7 @@ enum Pending {
     /// An account or device is written.
     Enroll(login::Attempt),
     /// An entry is written.
-    Append(delivery::Appending),
+    Append(sending::Appending),
     /// A send id is looked up; the send waits.
     Lookup(Box<Parked>),
     /// Entries are read for a link that lags.
@@ -662,7 +707,7 @@ impl Pending {
     const fn is_write(&self) -> bool {
         !matches!(
             self,
-            Self::Read(..) | Self::Asked(_) | Self::Counted(..) | Self::Login(_)
+            Self::Read(..) | Self::Asked(_) | Self::Counted(..) | Self::Login(_) | Self::Lookup(_)
         )
     }
 }
@@ -675,92 +720,24 @@ struct Asked {
     request: RequestId,
 }
 
-/// A link that is logged in.
-#[derive(Debug)]
-struct Link {
-    account: AccountId,
-    device: DeviceId,
-    /// Bytes of entries that may still be pushed.
-    credit: u64,
-    /// Conversations that are behind, in turn.
-    lagging: std::collections::VecDeque<ConversationId>,
-    /// A read is under way.
-    reading: bool,
-    /// Positions that came so far; `None` once the streams run.
-    positions: Option<Vec<Position>>,
-    /// Sends without an answer.
-    sends: u32,
-    /// The last request number of a send.
-    last_send: RequestId,
-    /// Requests without an answer.
-    requests: usize,
-    /// Conversations whose later sends are refused until this one comes again.
-    blocked: Vec<(ConversationId, SendId)>,
-    /// Sends that wait for an earlier one of theirs, per conversation.
-    parked: Vec<(ConversationId, std::collections::VecDeque<Parked>)>,
-    /// Conversations that the account left, with a seat until their end is read.
-    former: Vec<ConversationId>,
-    /// When it may say again that somebody is writing.
-    typing_after: Time,
-}
-
-/// Links by number. The lower half of a [`LinkId`] is an index, so that the fan-out does not hash.
-#[derive(Debug, Default)]
-struct Links {
-    slots: Vec<Option<(LinkId, Box<Link>)>>,
-    count: usize,
-}
-
-impl Links {
-    fn index(id: LinkId) -> usize {
-        (id.0 & u64::from(u32::MAX)) as usize
-    }
-
-    fn insert(&mut self, id: LinkId, link: Link) {
-        let index = Self::index(id);
-        if self.slots.len() <= index {
-            self.slots.resize_with(index + 1, || None);
-        }
-        if self.slots[index].replace((id, Box::new(link))).is_none() {
-            self.count += 1;
-        }
-    }
-
-    fn get(&self, id: LinkId) -> Option<&Link> {
-        match self.slots.get(Self::index(id)) {
-            Some(Some((held, link))) if *held == id => Some(link),
-            _ => None,
-        }
-    }
-
-    fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
-        match self.slots.get_mut(Self::index(id)) {
-            Some(Some((held, link))) if *held == id => Some(link),
-            _ => None,
-        }
-    }
-
-    fn remove(&mut self, id: LinkId) -> Option<Link> {
-        self.get(id)?;
-        let (_, link) = self.slots.get_mut(Self::index(id))?.take()?;
-        self.count -= 1;
-        Some(*link)
-    }
-
-    const fn len(&self) -> usize {
-        self.count
-    }
-
-    fn ids(&self) -> Vec<LinkId> {
-        self.slots.iter().flatten().map(|(id, _)| *id).collect()
-    }
-}
-
 #[derive(Debug)]
 struct Draining {
+    /// Links that still wait for acks are told goodbye.
+    flushed: Time,
+    /// It is over, whatever is still open.
     until: Time,
     written: bool,
     told: bool,
+}
+
+impl Draining {
+    fn due(&self) -> Option<Time> {
+        match (self.told, self.written) {
+            (true, _) => None,
+            (false, true) => Some(self.until),
+            (false, false) => Some(self.flushed),
+        }
+    }
 }
 
 /// What to tell somebody when the store did not do it.
@@ -771,7 +748,8 @@ fn storage_refusal(fault: &Fault) -> Refusal {
         Fault::NoTarget => Refusal::new(Code::NoSuchEntry),
         Fault::NotAuthor => Refusal::because(Code::Forbidden, "only its author can do that"),
         Fault::NoConversation => Refusal::new(Code::NoSuchRoom),
-        Fault::AfterFailed => Refusal::new(Code::AfterRefused).retry_in(500),
+        // Somebody else's entry failed before it. It is not for this one to wait for that.
+        Fault::AfterFailed => Refusal::new(Code::Busy).retry_in(500),
         Fault::Full(_) => Refusal::because(
             Code::Storage,
             "the server's disk is full; tell its operator, and try again later",

@@ -9,6 +9,10 @@ use crate::model::{ByeReason, Presence, PresenceState, Target, Time, ToClient};
 /// What has to be told to whom at the next flush.
 #[derive(Debug, Default)]
 pub(super) struct PresenceBook {
+    /// Who came, went or changed: told to everybody who may see it. Who that is is looked up once per
+    /// flush, however often somebody changes.
+    changed: HashSet<AccountId>,
+    /// Who is to be told to single links besides.
     dirty: HashMap<LinkId, HashSet<AccountId>>,
     /// Why accounts went, until that is told.
     reasons: HashMap<AccountId, ByeReason>,
@@ -20,6 +24,14 @@ pub(super) struct PresenceBook {
 impl PresenceBook {
     pub(super) const fn due(&self) -> Option<Time> {
         self.due
+    }
+
+    /// Something is to be told: at once after a quiet while, and never more often than the merge time.
+    fn wake(&mut self, now: Time) {
+        let earliest = self.flushed + limits::PRESENCE_MERGE;
+        if self.due.is_none() {
+            self.due = Some(earliest.max(now));
+        }
     }
 
     pub(super) fn subscribe(&mut self, link: LinkId) {
@@ -48,9 +60,8 @@ impl Hub {
                 self.presence.reasons.remove(&account);
             }
         }
-        for link in self.audience(account) {
-            self.mark(link, account);
-        }
+        self.presence.changed.insert(account);
+        self.presence.wake(self.now.time);
     }
 
     /// An account came into a conversation: it and the others learn of each other.
@@ -106,8 +117,13 @@ impl Hub {
     }
 
     pub(super) fn flush_presence(&mut self, out: &mut Vec<Effect>) {
-        self.presence.due = None;
         self.presence.flushed = self.now.time;
+        for account in std::mem::take(&mut self.presence.changed) {
+            for link in self.audience(account) {
+                self.mark(link, account);
+            }
+        }
+        self.presence.due = None;
         let dirty = std::mem::take(&mut self.presence.dirty);
         for (link, accounts) in dirty {
             if self.links.get(link).is_none() {
@@ -184,21 +200,6 @@ impl Hub {
         }
     }
 
-    /// Whether one account may see the presence of another.
-    pub(super) fn sees_presence(&self, viewer: AccountId, other: AccountId) -> bool {
-        if viewer == other {
-            return true;
-        }
-        let Some(state) = self.accounts.get(viewer) else {
-            return false;
-        };
-        state.conversations.iter().any(|conversation| {
-            self.rooms.get(conversation).is_some_and(|room| {
-                room.count <= limits::PRESENCE_MEMBERS && room.is_in(viewer) && room.is_in(other)
-            })
-        })
-    }
-
     fn presence_of(&self, account: AccountId) -> Option<Presence> {
         let state = self.accounts.get(account)?;
         let presence = state.presence();
@@ -234,7 +235,7 @@ impl Hub {
 
     /// Calls with each account that shares a direct conversation or a small enough room. More than
     /// once where it shares several.
-    fn for_neighbours(&self, account: AccountId, mut each: impl FnMut(AccountId)) {
+    pub(super) fn for_neighbours(&self, account: AccountId, mut each: impl FnMut(AccountId)) {
         let Some(state) = self.accounts.get(account) else {
             return;
         };
@@ -258,10 +259,6 @@ impl Hub {
             return;
         }
         self.presence.dirty.entry(link).or_default().insert(account);
-        if self.presence.due.is_none() {
-            // At once after a quiet while, and never more often than the merge time.
-            let earliest = self.presence.flushed + limits::PRESENCE_MERGE;
-            self.presence.due = Some(earliest.max(self.now.time));
-        }
+        self.presence.wake(self.now.time);
     }
 }

@@ -13,8 +13,6 @@ pub(super) struct ReceiptBook {
     due: Option<Time>,
     unwritten: HashSet<(ConversationId, AccountId)>,
     write_due: Option<Time>,
-    stalled: Vec<LinkId>,
-    stalled_until: Option<Time>,
 }
 
 impl ReceiptBook {
@@ -22,31 +20,14 @@ impl ReceiptBook {
         self.due
     }
 
-    pub(super) fn write_due(&self) -> Option<Time> {
-        [self.write_due, self.stalled_until]
-            .into_iter()
-            .flatten()
-            .min()
+    pub(super) const fn write_due(&self) -> Option<Time> {
+        self.write_due
     }
 
     /// A write did not work: the cursors are written again later.
     pub(super) fn write_failed(&mut self, cursors: Vec<(ConversationId, AccountId)>, now: Time) {
         self.unwritten.extend(cursors);
         self.write_due.get_or_insert(now + limits::CURSOR_WRITE);
-    }
-
-    /// A read for this link failed; it is tried again after a while.
-    pub(super) fn stall(&mut self, link: LinkId, now: Time) {
-        self.stalled.push(link);
-        self.stalled_until.get_or_insert(now + limits::READ_RETRY);
-    }
-
-    pub(super) fn stalled(&mut self, now: Time) -> Vec<LinkId> {
-        if self.stalled_until.is_none_or(|until| until > now) {
-            return Vec::new();
-        }
-        self.stalled_until = None;
-        std::mem::take(&mut self.stalled)
     }
 }
 
@@ -141,6 +122,9 @@ impl Hub {
             let Some(room) = self.rooms.get(&conversation) else {
                 continue;
             };
+            if !room.is_in(account) {
+                continue;
+            }
             let Some(receipt) = self.receipt(conversation, account) else {
                 continue;
             };
@@ -169,7 +153,7 @@ impl Hub {
             .filter(|account| room.is_in(**account))
             .filter_map(|account| self.receipt(conversation, *account))
             .collect();
-        receipts.sort_by(|one, other| other.read.cmp(&one.read));
+        receipts.sort_by_key(|receipt| std::cmp::Reverse(receipt.read));
         receipts.truncate(limits::PAGE_ITEMS);
         Ok(Answer::Receipts(receipts))
     }
@@ -195,7 +179,7 @@ impl Hub {
             .into_iter()
             .collect();
         for batch in unwritten.chunks(limits::CURSOR_BATCH) {
-            let changes = batch
+            let changes: Vec<_> = batch
                 .iter()
                 .filter_map(|(conversation, account)| {
                     let member = self.rooms.get(conversation)?.members.get(account)?;
@@ -206,6 +190,9 @@ impl Hub {
                     ))
                 })
                 .collect();
+            if changes.is_empty() {
+                continue;
+            }
             self.write(
                 Write::Change(changes),
                 Pending::Cursors(batch.to_vec()),

@@ -128,20 +128,15 @@ impl Hub {
             .is_some_and(|member| member.standing == Standing::In);
         let until = if is_in { Seq::MAX } else { visible.end() };
         let live = pushed >= room.record.head && is_in;
-        room.seats.push(Seat {
+        room.sit_down(Seat {
             link: id,
             account,
             pushed,
             until,
             live,
         });
-        if let Some(link) = self.links.get_mut(id) {
-            if !is_in {
-                link.former.push(item.id);
-            }
-            if !live {
-                link.lagging.push_back(item.id);
-            }
+        if !live && let Some(link) = self.links.get_mut(id) {
+            link.lagging.push_back(item.id);
         }
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::membership::Wish;
 use super::visible::visible;
 use super::{AccountId, ConversationId, Hub, LinkId, Seq, limits};
-use crate::model::{Conversation, Cursor, Entry, Peer, Role, Room, Span, Standing, UnixTime};
+use crate::model::{
+    AccountName, Conversation, Cursor, Entry, Peer, Role, Room, Span, Standing, UnixTime,
+};
 use crate::port::{DirectoryChange, MemberUpdate, Snapshot, SpanUpdate};
 
 /// A conversation with what the hub knows of it now.
@@ -16,14 +18,15 @@ pub(super) struct RoomState {
     pub(super) members: HashMap<AccountId, MemberState>,
     /// How many members are in.
     pub(super) count: usize,
-    /// Links that get its entries.
+    /// Links that get its entries, in the order of their numbers.
     pub(super) seats: Vec<Seat>,
     /// The most recent entries with [`Room::counted`] after each, oldest first, while anybody
     /// listens.
     ring: VecDeque<(Arc<Entry>, u64)>,
     ring_bytes: u64,
-    /// Whose membership is being changed; its sends and all other changes wait.
-    pub(super) changing: Option<AccountId>,
+    /// Whose membership is being changed; its sends and all wishes for changes wait. More than one
+    /// only when accounts are deleted, which waits for nobody.
+    pub(super) changing: Vec<AccountId>,
     pub(super) waiting: VecDeque<Wish>,
 }
 
@@ -60,7 +63,7 @@ impl RoomState {
             seats: Vec::new(),
             ring: VecDeque::new(),
             ring_bytes: 0,
-            changing: None,
+            changing: Vec::new(),
             waiting: VecDeque::new(),
         }
     }
@@ -76,11 +79,22 @@ impl RoomState {
     }
 
     pub(super) fn seat_mut(&mut self, link: LinkId) -> Option<&mut Seat> {
-        self.seats.iter_mut().find(|seat| seat.link == link)
+        seat_of(&mut self.seats, link)
+    }
+
+    pub(super) fn sit_down(&mut self, seat: Seat) {
+        let index = self.seats.partition_point(|held| held.link < seat.link);
+        self.seats.insert(index, seat);
     }
 
     pub(super) fn stand_up(&mut self, link: LinkId) {
-        self.seats.retain(|seat| seat.link != link);
+        self.retain_seats(|seat| seat.link != link);
+    }
+
+    /// Seats leave only by this way: without anybody who listens nothing is remembered any more, and
+    /// what was remembered must not stay, or it would have a hole.
+    pub(super) fn retain_seats(&mut self, keep: impl FnMut(&Seat) -> bool) {
+        self.seats.retain(keep);
         if self.seats.is_empty() {
             self.ring = VecDeque::new();
             self.ring_bytes = 0;
@@ -105,7 +119,8 @@ impl RoomState {
     /// The entries after a place, if the ring holds all of them.
     pub(super) fn recent(&self, after: Seq) -> Option<Vec<Arc<Entry>>> {
         let (oldest, _) = self.ring.front()?;
-        if oldest.prev > after {
+        let (newest, _) = self.ring.back()?;
+        if oldest.prev > after || newest.seq < self.record.head {
             return None;
         }
         let start = self.ring.partition_point(|(entry, _)| entry.seq <= after);
@@ -122,7 +137,7 @@ impl RoomState {
         if seq >= self.record.head {
             return Some(self.record.counted);
         }
-        if seq < self.record.first.min(Seq(1)) || seq == Seq::ZERO {
+        if seq == Seq::ZERO {
             return Some(0);
         }
         let index = self
@@ -159,6 +174,12 @@ impl RoomState {
     }
 }
 
+/// The seat of a link.
+pub(super) fn seat_of(seats: &mut [Seat], link: LinkId) -> Option<&mut Seat> {
+    let index = seats.binary_search_by_key(&link, |seat| seat.link).ok()?;
+    seats.get_mut(index)
+}
+
 impl Hub {
     pub(super) fn restore(&mut self, snapshot: Snapshot) {
         for account in snapshot.accounts {
@@ -176,6 +197,11 @@ impl Hub {
         for member in snapshot.members {
             if let Some(room) = self.rooms.get_mut(&member.conversation) {
                 room.count += usize::from(member.standing == Standing::In);
+                if !member.spans.is_empty()
+                    && let Some(account) = self.accounts.get_mut(member.account)
+                {
+                    account.conversations.push(member.conversation);
+                }
                 room.members.insert(
                     member.account,
                     MemberState {
@@ -187,9 +213,6 @@ impl Hub {
                         mentions: 0,
                     },
                 );
-                if let Some(account) = self.accounts.get_mut(member.account) {
-                    account.conversations.push(member.conversation);
-                }
             }
         }
         for (conversation, account, cursor) in snapshot.cursors {
@@ -245,6 +268,8 @@ impl Hub {
                 }
             }
             DirectoryChange::AddInvite(invite) => {
+                let date = self.now.date;
+                self.invites.retain(|_, held| held.expires > date);
                 self.invites.insert(invite.hash, invite);
             }
             DirectoryChange::UseInvite(hash, _) => {
@@ -274,7 +299,6 @@ impl Hub {
         let Some(room) = self.rooms.get_mut(&update.conversation) else {
             return;
         };
-        let is_new = !room.members.contains_key(&update.account);
         let member = room
             .members
             .entry(update.account)
@@ -287,6 +311,9 @@ impl Hub {
                 mentions: 0,
             });
         let was_in = member.standing == Standing::In;
+        // Who is only invited, or banned from outside, does not hold the conversation: others decide
+        // about that, and could fill up what it may hold.
+        let is_first = member.spans.is_empty() && update.span == SpanUpdate::Open;
         member.standing = update.standing;
         member.role = update.role;
         member.muted_until = update.muted_until;
@@ -305,6 +332,7 @@ impl Hub {
                 // What was said before is no news to who comes in.
                 member.cursor.read = Seq(seq.0.saturating_sub(1));
                 member.cursor.read_counted = room.record.counted;
+                member.mentions = 0;
             }
             SpanUpdate::Close => {
                 if let Some(span) = member.spans.last_mut() {
@@ -314,21 +342,17 @@ impl Hub {
         }
         let is_in = member.standing == Standing::In;
         room.count = room.count + usize::from(is_in) - usize::from(was_in);
-        if is_new && let Some(account) = self.accounts.get_mut(update.account) {
+        if is_first && let Some(account) = self.accounts.get_mut(update.account) {
             account.conversations.push(update.conversation);
         }
     }
 
     fn remove_account(&mut self, id: AccountId) {
-        let Some(account) = self.accounts.get(id) else {
-            return;
-        };
-        for conversation in &account.conversations {
-            if let Some(room) = self.rooms.get_mut(conversation)
-                && let Some(member) = room.members.remove(&id)
-            {
+        // All rooms, since others may have invited or banned it. Only the operator does this.
+        for room in self.rooms.values_mut() {
+            if let Some(member) = room.members.remove(&id) {
                 room.count -= usize::from(member.standing == Standing::In);
-                room.seats.retain(|seat| seat.account != id);
+                room.retain_seats(|seat| seat.account != id);
             }
         }
         self.accounts.remove(id);
@@ -379,11 +403,19 @@ impl Hub {
         if let Some(name) = &room.record.name {
             return Some(Peer::Room(name.clone()));
         }
-        let other = room
-            .members
-            .keys()
-            .find(|member| **member != account)
-            .unwrap_or(&account);
-        Some(Peer::Account(self.account(*other)?.record.name.clone()))
+        let other = if room.record.id == ConversationId::direct(account, account) {
+            Some(account)
+        } else {
+            room.members
+                .keys()
+                .copied()
+                .find(|member| *member != account)
+        };
+        let name = match other {
+            Some(other) => self.account(other)?.record.name.clone(),
+            // Its account was deleted. What was said stays readable, under a name that nobody can have.
+            None => AccountName::stored("?deleted")?,
+        };
+        Some(Peer::Account(name))
     }
 }

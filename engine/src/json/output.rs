@@ -86,7 +86,15 @@ impl Lines {
 
     /// The lines of an event; none for some.
     pub fn event(&mut self, event: &Event) -> Vec<String> {
-        self.object(event).into_iter().map(Object::finish).collect()
+        let fatal = match event {
+            Event::Closed {
+                error: Some(Error::Refused(refusal)),
+                ..
+            } => Some(refusal_fields(Object::of_type("error"), refusal)),
+            _ => None,
+        };
+        let line = self.object(event);
+        fatal.into_iter().chain(line).map(Object::finish).collect()
     }
 
     fn object(&mut self, event: &Event) -> Option<Object> {
@@ -213,11 +221,7 @@ impl Lines {
         if let Some(id) = id {
             line = line.id("id", id);
         }
-        line = line.id("code", refusal.code).text("message", &refusal.text);
-        if let Some(retry) = refusal.retry_ms {
-            line = line.number("retry_ms", retry);
-        }
-        line.flag_if("earlier", id.is_some() && command.is_none())
+        refusal_fields(line, refusal).flag_if("earlier", id.is_some() && command.is_none())
     }
 
     fn answer(&mut self, asked: &Asked, answer: &Answer, peer: Option<&Peer>) -> Object {
@@ -394,6 +398,14 @@ fn connected(welcome: &Welcome, fingerprint: &str) -> Object {
                 .number("ping_ms", limits.ping_ms)
                 .number("dead_ms", limits.dead_ms),
         )
+}
+
+fn refusal_fields(line: Object, refusal: &Refusal) -> Object {
+    let line = line.id("code", refusal.code).text("message", &refusal.text);
+    match refusal.retry_ms {
+        Some(retry) => line.number("retry_ms", retry),
+        None => line,
+    }
 }
 
 fn bye(error: Option<&Error>, reason: Option<ByeReason>) -> Object {

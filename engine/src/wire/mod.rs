@@ -11,6 +11,7 @@ mod codec;
 mod frame;
 mod number;
 mod part;
+mod request;
 mod tag;
 mod to_client;
 mod to_server;

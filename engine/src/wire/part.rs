@@ -304,6 +304,14 @@ impl<'a> ReceiptPart<'a> {
     }
 }
 
+/// Typing, and the request for receipts.
+#[derive(Serialize, Deserialize)]
+pub(super) struct TargetBody<'a> {
+    #[serde(borrow)]
+    pub(super) target: TargetPart<'a>,
+    pub(super) extensions: Ext<'a>,
+}
+
 /// A body with nothing in it yet.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Nothing<'a> {

@@ -222,7 +222,7 @@ fn a_redaction_takes_text_and_edits_away(store: Given) {
     let old_edit = &read[edit.0 as usize - 1];
     assert!(old_edit.body.is_deleted() && old_edit.body.data.is_empty());
     assert_eq!(old_edit.body.target, Some(text));
-    assert_eq!(town.found("secret"), []);
+    assert_eq!(town.found("secret"), [0_u64; 0]);
     assert_eq!(town.found("innocent"), [before.0]);
     let (items, _) = town.history(HistoryFrom::End, 10);
     assert_eq!(seqs(&items), [before.0, text.0]);
@@ -329,14 +329,13 @@ fn a_search_finds_all_words_and_what_is_current(store: Given) {
         [second.0],
         "the last word may be a beginning"
     );
-    assert_eq!(town.found("hedge quick"), [], "the others may not");
+    assert_eq!(town.found("hedge quick"), [0_u64; 0], "the others may not");
     let edit = town.say(ANN, Body::edit(first, "The slow brown fox"));
-    assert_eq!(town.found("fox quick"), []);
+    assert_eq!(town.found("fox quick"), [0_u64; 0]);
     assert_eq!(town.found("slow fox"), [first.0]);
     let old = [span(1, edit.0 - 1)];
-    assert_eq!(
-        town.found_in(&old, "slow"),
-        [],
+    assert!(
+        town.found_in(&old, "slow").is_empty(),
         "an edit after one left is not seen"
     );
     assert_eq!(town.found_in(&old, "fox quick"), [first.0]);
@@ -559,7 +558,7 @@ fn a_directory_comes_back(store: Given) {
     assert_eq!(shot.devices, [device(1, ANN)]);
     assert_eq!(shot.members.len(), 1);
     assert_eq!(shot.cursors, [(ROOM, ANN, cursor)]);
-    assert_eq!(shot.invites, []);
+    assert!(shot.invites.is_empty());
 }
 
 fn what_is_unique_stays_so(store: Given) {
@@ -735,7 +734,7 @@ fn reads_of_unknown_conversations_fail(store: Given) {
         .store
         .history(ROOM, vec![EVERYTHING], HistoryFrom::End, 1, 1);
     assert_eq!(block_on(page).unwrap_err(), none);
-    assert_eq!(town.found("anything"), []);
+    assert_eq!(town.found("anything"), [0_u64; 0]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::desk::*;
 use crate::agent::{Command, Event, Setup, TrustRule};
 use crate::error::{Error, LinkFault};
 use crate::limits;
-use crate::model::{ByeReason, Code, Login, PresenceState, Refusal, ToClient, ToServer};
+use crate::model::{ByeReason, Code, Login, PresenceState, Refusal, Request, ToClient, ToServer};
 use crate::port::{ProfileChange, ProfileState};
 
 fn login(desk: &mut Desk) -> Login {
@@ -176,6 +176,18 @@ fn a_denied_login_is_final_unless_the_server_is_busy() {
     desk.show_key(KEY, "SHA256:right");
     desk.frame(ToClient::Denied(Code::LoginFailed.into()));
     assert!(matches!(closed(&mut desk).0, Some(Error::Refused(_))));
+}
+
+#[test]
+fn what_was_asked_before_a_denied_login_is_refused_for_the_same_reason() {
+    let mut desk = Desk::new(setup());
+    desk.command(Command::Ask(Request::Devices)).unwrap();
+    desk.show_key(KEY, "SHA256:right");
+    desk.frame(ToClient::Denied(Code::NameTaken.into()));
+    let events = desk.events();
+    assert!(matches!(&events[0], Event::Refused { refusal, .. }
+        if refusal.code == Code::NameTaken));
+    assert!(matches!(events.last(), Some(Event::Closed { .. })));
 }
 
 #[test]

@@ -269,11 +269,11 @@ fn delivered_is_told_once_a_second_for_what_was_taken() {
         desk.frame(entry(seq, "x"));
     }
     assert_eq!(seqs(&desk.events()), [5, 6, 7]);
-    assert_eq!(delivered(&mut desk), []);
+    assert!(delivered(&mut desk).is_empty());
     desk.pass(limits::DELIVERED_MERGE);
     assert_eq!(delivered(&mut desk), [7]);
     desk.pass(limits::DELIVERED_MERGE);
-    assert_eq!(delivered(&mut desk), []);
+    assert!(delivered(&mut desk).is_empty());
 }
 
 #[test]
@@ -295,11 +295,11 @@ fn delivered_is_told_again_after_a_resume() {
     desk.cut();
     desk.sent.clear();
     desk.come_back();
-    assert_eq!(delivered(&mut desk), [], "the epoch is not known yet");
+    assert!(delivered(&mut desk).is_empty(), "the epoch is not known yet");
     desk.list(vec![lobby(5)]);
     assert_eq!(delivered(&mut desk), [5]);
     desk.pass(limits::DELIVERED_MERGE);
-    assert_eq!(delivered(&mut desk), []);
+    assert!(delivered(&mut desk).is_empty());
 }
 
 fn credits(desk: &mut Desk) -> u64 {
