@@ -3,6 +3,7 @@
 //! The binary is the one that the environment variable `CHAT_CLI` names; without it, one is built.
 
 mod client;
+pub mod faults;
 mod folder;
 mod process;
 mod proxy;
