@@ -8,6 +8,7 @@ mod folder;
 mod process;
 mod proxy;
 mod server;
+pub mod town;
 
 pub use client::{Client, Device};
 pub use folder::copy_folder;
