@@ -23,6 +23,8 @@ pub(super) struct Appending {
     /// What it holds of the append queue.
     pub(super) bytes: usize,
     pub(super) origin: Origin,
+    /// It makes its conversation, and later sends of its link wait for that.
+    creates: bool,
 }
 
 /// Who waits for an append.
@@ -50,7 +52,8 @@ pub(super) struct Parked {
 #[derive(Debug)]
 pub(super) struct Hold {
     pub(super) conversation: ConversationId,
-    /// One send is being looked up. The others wait for that, whatever else they waited for.
+    /// One send is being looked up, or makes the conversation. The others wait for that, whatever else
+    /// they waited for.
     looking: bool,
     queue: VecDeque<Parked>,
 }
@@ -229,6 +232,11 @@ impl Hub {
         match self.admit(parked) {
             Ok(append) => {
                 let origin = Origin::Send { link: id, request };
+                if creates(&append) {
+                    // Should another link make the conversation first, this one is refused and comes
+                    // again; what is appended meanwhile would overtake it.
+                    self.hold_for_first(id, conversation);
+                }
                 self.append(append, origin, out);
             }
             Err(refusal) => {
@@ -241,6 +249,35 @@ impl Hub {
         }
     }
 
+    fn hold_for_first(&mut self, id: LinkId, conversation: ConversationId) {
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        match link.hold_mut(conversation) {
+            Some(hold) => hold.looking = true,
+            None => link.held.push(Hold {
+                conversation,
+                looking: true,
+                queue: VecDeque::new(),
+            }),
+        }
+    }
+
+    /// The first entry of a conversation is there, or not: what waited for it goes on.
+    pub(super) fn first_settled(&mut self, append: &Appending, out: &mut Vec<Effect>) {
+        let Origin::Send { link: id, .. } = append.origin else {
+            return;
+        };
+        if !append.creates {
+            return;
+        }
+        let link = self.links.get_mut(id);
+        if let Some(hold) = link.and_then(|link| link.hold_mut(append.conversation)) {
+            hold.looking = false;
+        }
+        self.release(id, append.conversation, out);
+    }
+
     /// Hands an append to the store; what it holds of the queue is counted until it is settled.
     pub(super) fn append(&mut self, append: Append, origin: Origin, out: &mut Vec<Effect>) {
         let bytes = append.body.data.len() + append.body.extensions.encoded_len() + 256;
@@ -250,6 +287,7 @@ impl Hub {
             id: append.id,
             bytes,
             origin,
+            creates: creates(&append),
         });
         self.write(Write::Append(append), pending, out);
     }
@@ -524,9 +562,11 @@ impl Hub {
         match append.origin {
             Origin::Send { link, request } if conversation == append.conversation => {
                 self.ack(link, request, conversation, seq, append.id, out);
+                self.first_settled(&append, out);
             }
             Origin::Send { link, request } => {
                 self.refuse_send(link, request, Code::SendIdReused.into(), out);
+                self.first_settled(&append, out);
             }
             Origin::Change(asked, subject) => {
                 self.answer(asked, Ok(Answer::Entered { conversation, seq }), out);
@@ -562,6 +602,7 @@ impl Hub {
                 if is_retryable {
                     self.block(link, append.conversation, append.id, out);
                 }
+                self.first_settled(&append, out);
             }
             Origin::Change(asked, subject) => {
                 let refusal = match fault {
@@ -650,6 +691,12 @@ fn check_body(body: &Body) -> Result<(), Refusal> {
 
 fn no_topic() -> Refusal {
     Refusal::because(Code::BadRequest, "a direct conversation has no topic")
+}
+
+/// Whether an append makes its own conversation.
+fn creates(append: &Append) -> bool {
+    let adds = |change: &DirectoryChange| matches!(change, DirectoryChange::AddRoom(_));
+    append.changes.iter().any(adds)
 }
 
 fn muted(until: UnixTime, now: UnixTime) -> Refusal {

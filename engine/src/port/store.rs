@@ -72,7 +72,7 @@ pub enum DirectoryChange {
     /// The device's key is worth nothing any more.
     RemoveDevice(DeviceId),
     /// A new room, or the direct conversation of these accounts when it has no name. `head` 0.
-    /// Refused as [`Fault::Taken`] when the name is in use.
+    /// Refused as [`Fault::Taken`] when the name is in use or the conversation is there already.
     AddRoom(Room),
     /// The room's topic.
     SetTopic(ConversationId, String),

@@ -295,7 +295,10 @@ fn delivered_is_told_again_after_a_resume() {
     desk.cut();
     desk.sent.clear();
     desk.come_back();
-    assert!(delivered(&mut desk).is_empty(), "the epoch is not known yet");
+    assert!(
+        delivered(&mut desk).is_empty(),
+        "the epoch is not known yet"
+    );
     desk.list(vec![lobby(5)]);
     assert_eq!(delivered(&mut desk), [5]);
     desk.pass(limits::DELIVERED_MERGE);

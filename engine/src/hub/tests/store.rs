@@ -146,7 +146,8 @@ impl Store {
                 self.devices.values().any(|held| held.key == device.key)
             }
             DirectoryChange::AddRoom(room) => {
-                room.name.is_some() && self.rooms.values().any(|held| held.name == room.name)
+                let named = |held: &Room| held.name.is_some() && held.name == room.name;
+                self.rooms.contains_key(&room.id) || self.rooms.values().any(named)
             }
             DirectoryChange::UseInvite(hash, date) => self
                 .invites
