@@ -17,10 +17,22 @@ fn an_ack_leaves_after_the_sync_that_covers_it() {
         );
         return;
     }
+    let samples = traced(&[]);
+    assert!(
+        !samples.contains(&Sample::Early),
+        "a message was told before it was synced: {samples:?}"
+    );
+    // A receipt that falls between the two leaves it open whether it was the ack.
+    let good = samples.iter().filter(|sample| **sample == Sample::Synced);
+    assert!(good.count() >= SENDS / 2, "{samples:?}");
+}
+
+/// Sends one by one, and reads what the server did.
+fn traced(args: &[&str]) -> Vec<Sample> {
     let calls = "trace=recvfrom,sendto,pwrite64,fsync,fdatasync";
     // The tracer is a grandchild, so that the server is our own child. It writes to its stderr.
     let strace = ["strace", "-D", "-f", "-y", "-s", "0", "-e", calls];
-    let mut server = Server::start_under(&strace, &[]);
+    let mut server = Server::start_under(&strace, args);
     let mut ann = Device::new(&server, "ann").login();
     for number in 0..SENDS {
         let label = number.to_string();
@@ -30,14 +42,7 @@ fn an_ack_leaves_after_the_sync_that_covers_it() {
     assert_eq!(ann.leave(), 0);
     assert_eq!(server.stop(), 0);
 
-    let samples = samples(&server.process().errors());
-    assert!(
-        !samples.contains(&Sample::Early),
-        "a message was told before it was synced: {samples:?}"
-    );
-    // A receipt that falls between the two leaves it open whether it was the ack.
-    let good = samples.iter().filter(|sample| **sample == Sample::Synced);
-    assert!(good.count() >= SENDS / 2, "{samples:?}");
+    samples(&server.process().errors())
 }
 
 /// What happened between a received send and what was sent next.
@@ -131,6 +136,18 @@ fn may_trace() -> bool {
         .stderr(Stdio::null())
         .status();
     status.is_ok_and(|status| status.success())
+}
+
+/// The same on a server that does not sync, or the test above might be blind.
+#[test]
+fn a_server_that_does_not_sync_is_noticed() {
+    if !may_trace() {
+        eprintln!("skipped: no strace, or no right to trace (ptrace)");
+        return;
+    }
+    let samples = traced(&["--danger-synchronous-off"]);
+    assert!(samples.contains(&Sample::Early), "{samples:?}");
+    assert!(!samples.contains(&Sample::Synced), "{samples:?}");
 }
 
 #[test]

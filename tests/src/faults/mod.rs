@@ -157,7 +157,8 @@ pub fn run(plan: &Plan) -> io::Result<Report> {
         }
     }
     town.calm()?;
-    town.allow(plan.messages);
+    // Some answers were printed by nobody: their client was killed before it could.
+    town.allow(plan.messages + plan.messages / 10 + 500);
     if report.troubles.is_empty() && !town.acked_at_least(plan.messages, STALL) {
         report.trouble("the last messages were not acknowledged".to_owned());
     }

@@ -45,9 +45,9 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Whether it waits for the answer to a send that the server could have.
-    pub(super) fn has_unacked(&self) -> bool {
-        self.open.values().any(|queued| *queued)
+    /// How many sends that the server could have wait for their answer.
+    pub(super) fn unacked(&self) -> usize {
+        self.open.values().filter(|queued| **queued).count()
     }
 }
 
@@ -330,6 +330,14 @@ fn note(seat: &mut Seat, line: Value) {
                 (Some(room), _) => room.to_owned(),
                 (None, other) => direct(&seat.name, other.unwrap_or_default()),
             };
+            // It is settled as by an ack: a crash may have taken that one.
+            if line["from"].as_str() == Some(&seat.name) {
+                let mut words = line["text"].as_str().unwrap_or_default().splitn(3, ' ');
+                let label = words.next().zip(words.next());
+                if let Some((place, number)) = label {
+                    seat.open.remove(&format!("{place} {number}"));
+                }
+            }
             let reached = seat.reached.entry(place).or_default();
             *reached = line["seq"].as_u64().unwrap_or(0).max(*reached);
         }

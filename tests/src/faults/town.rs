@@ -163,6 +163,12 @@ impl Town {
 
     /// Does it. `false` when the moment for it did not come.
     pub(super) fn inject(&mut self, fault: Fault, rng: &mut Rng) -> io::Result<bool> {
+        let done = self.do_inject(fault, rng);
+        self.talk.leash();
+        done
+    }
+
+    fn do_inject(&mut self, fault: Fault, rng: &mut Rng) -> io::Result<bool> {
         let seat = rng.usize(0..self.players.len());
         match fault {
             Fault::KillServer => {
@@ -231,14 +237,14 @@ impl Town {
             true => Direction::Up,
             false => Direction::Down,
         };
-        self.talk.allow_more(SPARE);
+        self.talk.unleash();
         let proxy = &self.players[seat].proxy;
         proxy.cut_after(direction, rng.usize(1..2_000));
         self.board.wait(STOP, |_| !proxy.will_cut())
     }
 
     fn fill_disk(&mut self, rng: &mut Rng) -> io::Result<bool> {
-        self.talk.allow_more(SPARE);
+        self.talk.unleash();
         let before = self.disk.control().refused()?;
         self.disk.control().set_full(true)?;
         let control = self.disk.control();
@@ -253,13 +259,13 @@ impl Town {
     /// Waits for a moment in which a send that is in an outbox has no answer, and the server could
     /// give it.
     fn somebody_waits(&mut self) -> bool {
-        self.talk.allow_more(SPARE);
+        self.talk.unleash();
         let until = Instant::now() + STOP;
         while Instant::now() < until {
             let so = self.board.wait(TEND, |seats| {
                 seats
                     .iter()
-                    .any(|seat| seat.has_unacked() && seat.connected)
+                    .any(|seat| seat.connected && seat.unacked() >= WAITING)
             });
             if so {
                 return true;
@@ -512,7 +518,7 @@ const CANNOT_CONNECT: i32 = 3;
 const TEND: Duration = Duration::from_millis(500);
 /// Longest wait for the moment of a fault, or for an answer.
 const STOP: Duration = Duration::from_secs(30);
-/// Messages that are said for a fault that needs some traffic, beyond what the plan allows.
-const SPARE: u64 = 150;
+/// Sends without an answer at one client: so many, since some answers may be on their way to us.
+const WAITING: usize = 12;
 /// Clocks are wrong by at most so much.
 const CLOCK_MS: i64 = 25 * 60 * 1000;
