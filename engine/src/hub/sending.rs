@@ -105,7 +105,7 @@ impl Hub {
         };
         let (account, conversation) = (link.account, parked.conversation);
         match link.blocked.get(&conversation) {
-            Some(first) if *first == parked.send.id => {
+            Some((_, first)) if *first == parked.send.id => {
                 link.blocked.remove(&conversation);
             }
             Some(_) => {
@@ -187,6 +187,8 @@ impl Hub {
         if let Some(hold) = link.hold_mut(conversation) {
             hold.looking = false;
         }
+        let is_blocked = link.blocked.contains_key(&conversation);
+        let is_changing = self.is_changing(conversation, account);
         match known {
             Ok(Some((place, seq))) if place == conversation => {
                 self.ack(
@@ -201,7 +203,12 @@ impl Hub {
             Ok(Some(_)) => {
                 self.refuse_send(id, parked.send.request, Code::SendIdReused.into(), out);
             }
-            Ok(None) if self.is_changing(conversation, account) => {
+            // One before it was refused while this one was looked up.
+            Ok(None) if is_blocked => {
+                let refusal = Refusal::new(Code::AfterRefused).retry_in(500);
+                self.refuse_send(id, parked.send.request, refusal, out);
+            }
+            Ok(None) if is_changing => {
                 let send = Send {
                     again: false,
                     ..parked.send
@@ -216,7 +223,8 @@ impl Hub {
             Err(fault) => {
                 let refusal = storage_refusal(&fault).retry_in(limits::BUSY_RETRY_MS);
                 self.refuse_send(id, parked.send.request, refusal, out);
-                self.block(id, conversation, parked.send.id, out);
+                let first = (parked.send.request, parked.send.id);
+                self.block(id, conversation, first, out);
             }
         }
         self.release(id, conversation, out);
@@ -235,7 +243,7 @@ impl Hub {
                 let is_retryable = refusal.is_retryable();
                 self.refuse_send(id, request, refusal, out);
                 if is_retryable {
-                    self.block(id, conversation, send_id, out);
+                    self.block(id, conversation, (request, send_id), out);
                 }
             }
         }
@@ -479,17 +487,23 @@ impl Hub {
     }
 
     /// Later sends of this link and conversation are refused until this one comes again.
+    ///
+    /// A later one may have failed before it, in a look-up while this one was being written: then this
+    /// one is the first that has to come again.
     fn block(
         &mut self,
         id: LinkId,
         conversation: ConversationId,
-        send: SendId,
+        send: (RequestId, SendId),
         out: &mut Vec<Effect>,
     ) {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        link.blocked.entry(conversation).or_insert(send);
+        let first = link.blocked.entry(conversation).or_insert(send);
+        if send.0 < first.0 {
+            *first = send;
+        }
         // Nobody is in more conversations; who tries new ones all the time must not fill our memory.
         if link.blocked.len() > limits::CONVERSATIONS {
             let text = "too many conversations wait for a refused send";
@@ -507,7 +521,8 @@ impl Hub {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        if link.blocked.get(&place.conversation) == Some(&send) {
+        let first = link.blocked.get(&place.conversation);
+        if first.is_some_and(|(_, first)| *first == send) {
             link.blocked.remove(&place.conversation);
         }
     }
@@ -554,13 +569,14 @@ impl Hub {
                 let is_later = self
                     .links
                     .get(link)
-                    .is_some_and(|link| link.blocked.contains_key(&append.conversation));
+                    .and_then(|link| link.blocked.get(&append.conversation))
+                    .is_some_and(|(first, _)| *first < request);
                 if is_retryable && is_later {
                     refusal = Refusal::new(Code::AfterRefused).retry_in(500);
                 }
                 self.refuse_send(link, request, refusal, out);
                 if is_retryable {
-                    self.block(link, append.conversation, append.id, out);
+                    self.block(link, append.conversation, (request, append.id), out);
                 }
             }
             Origin::Change(asked, subject) => {

@@ -469,7 +469,6 @@ impl World {
             return;
         }
         let device = self.conns[index].device;
-        let takes = self.conns[index].takes(Side::Server);
         let Some(Program {
             link:
                 Link::Made {
@@ -484,14 +483,16 @@ impl World {
             return;
         };
         let outcome = end.poll_transmit(waiting, now);
-        let bytes = if takes {
-            std::mem::take(waiting)
-        } else {
-            Vec::new()
-        };
-        let is_done = closing.is_some() && waiting.is_empty();
-        if !bytes.is_empty() {
-            self.write(index, Side::Server, bytes);
+        let mut rest = std::mem::take(waiting);
+        let is_closing = closing.is_some();
+        self.write_some(index, Side::Server, &mut rest);
+        let is_done = is_closing && rest.is_empty();
+        if let Some(Program {
+            link: Link::Made { waiting, .. },
+            ..
+        }) = &mut self.devices[device].program
+        {
+            *waiting = rest;
         }
         match outcome {
             Err(error) => self.end_client_link(device, error),

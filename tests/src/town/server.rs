@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_engine::error::{Error, LinkFault};
+use chat_engine::error::{Error, LinkFault, Violation};
 use chat_engine::hub::{Effect, Hub, Input, Load, Loaded, Policy};
 use chat_engine::port::{Committed, Fault, Write};
 use chat_engine::secure::StaticKey;
@@ -46,6 +46,8 @@ struct ServerLink {
     control: VecDeque<Arc<[u8]>>,
     text: VecDeque<Arc<[u8]>>,
     bytes: usize,
+    /// Sealed, and waiting for room in the stream.
+    sealed: Vec<u8>,
     /// Bytes of entries that were pushed and not renewed.
     open: u64,
     lags: bool,
@@ -175,6 +177,7 @@ impl World {
             control: VecDeque::new(),
             text: VecDeque::new(),
             bytes: 0,
+            sealed: Vec::new(),
             open: 0,
             lags: false,
             closing: None,
@@ -270,6 +273,8 @@ impl World {
         }
         if drained {
             self.note(|| "the server has drained".to_owned());
+            // Then they could not be written.
+            self.witness.cursors_lost |= self.disk.is_full;
             if !self.disk.is_idle() {
                 self.witness.complain("drained while the disk had work");
             }
@@ -457,7 +462,8 @@ impl World {
     fn fail_link(&mut self, slot: usize, error: &Error) {
         let reason = match error {
             Error::Link(LinkFault::Timeout) => ByeReason::Timeout,
-            Error::Peer(_) | Error::Version => {
+            Error::Peer(Violation::Deadline) => ByeReason::Violation,
+            Error::Peer(_) | Error::Version | Error::Misuse(_) | Error::Internal(_) => {
                 self.witness
                     .complain(format!("a server's link ended with: {error}"));
                 ByeReason::Violation
@@ -488,15 +494,12 @@ impl World {
         let Some(slot) = self.slot_of(index) else {
             return;
         };
-        let mut bytes = self.buffer();
-        let takes = self.conns[index].takes(Side::Client);
         let rekey = self.rekey;
         let Some(link) = self.slot_mut(slot) else {
             return;
         };
-        let mut outcome = link.end.poll_transmit(&mut bytes, now);
-        let mut is_flushed = false;
-        if takes && outcome.is_ok() {
+        let mut outcome = link.end.poll_transmit(&mut link.sealed, now);
+        if link.sealed.is_empty() && outcome.is_ok() {
             let mut frames = std::mem::take(&mut link.control);
             frames.append(&mut link.text);
             link.bytes = 0;
@@ -514,16 +517,19 @@ impl World {
                 link.ending = Some(now + limits::BYE_WAIT);
             }
             if !frames.is_empty() {
-                outcome = link.end.seal(&frames, &mut bytes, now);
+                outcome = link.end.seal(&frames, &mut link.sealed, now);
                 link.records += u64::from(link.end.is_sealed());
             }
-            is_flushed = link.ending.is_some();
         }
         let rekeyed = rekey.is_some_and(|rekey| link.records == rekey + 2);
+        let mut sealed = std::mem::take(&mut link.sealed);
         self.tally.rekey += u32::from(rekeyed);
-        if !bytes.is_empty() {
-            self.write(index, Side::Client, bytes);
-        }
+        self.write_some(index, Side::Client, &mut sealed);
+        let Some(link) = self.slot_mut(slot) else {
+            return;
+        };
+        let is_flushed = link.ending.is_some() && sealed.is_empty();
+        link.sealed = sealed;
         match outcome {
             Err(error) => self.fail_link(slot, &error),
             Ok(()) if is_flushed => self.end_link(slot, ByeReason::Lost),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_engine::agent::{CommandId, Event};
-use chat_engine::error::{Error, LinkFault};
+use chat_engine::error::{Error, LinkFault, Violation};
 use chat_engine::port::{OutboxItem, ProfileChange};
 use chat_engine::{
     AccountId, ByeReason, ConversationId, Entry, Epoch, GapReason, Position, SendId, Seq, Target,
@@ -548,7 +548,8 @@ fn judge_end(error: &Error) -> Result<(), String> {
         Error::Link(LinkFault::Bye(ByeReason::Violation, text)) => {
             Err(format!("was thrown out for a violation: {text}"))
         }
-        Error::Link(_) | Error::Closed => Ok(()),
+        // A link that dies early is taken for a slow peer.
+        Error::Link(_) | Error::Closed | Error::Peer(Violation::Deadline) => Ok(()),
         Error::Refused(refusal) if refusal.is_retryable() => Ok(()),
         error => Err(format!("its link ended with: {error} ({error:?})")),
     }

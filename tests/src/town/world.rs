@@ -188,6 +188,19 @@ impl World {
         buffer
     }
 
+    /// Writes as much as the stream takes, in pieces as a socket hands them out.
+    pub(super) fn write_some(&mut self, index: usize, to: Side, bytes: &mut Vec<u8>) {
+        let mut done = 0;
+        while done < bytes.len() && self.conns[index].takes(to) {
+            let end = bytes.len().min(done + PIECE);
+            let mut piece = self.buffer();
+            piece.extend_from_slice(&bytes[done..end]);
+            self.write(index, to, piece);
+            done = end;
+        }
+        bytes.drain(..done);
+    }
+
     /// Writes to a stream.
     pub(super) fn write(&mut self, index: usize, to: Side, bytes: Vec<u8>) {
         let Self { conns, rng, .. } = self;
@@ -237,5 +250,7 @@ impl fmt::Debug for World {
 
 /// The first day of 2100. Later than the day on which this runs: the store forgets send ids by that.
 const EPOCH: u64 = 4_102_444_800_000_000;
+/// Most bytes of one read.
+const PIECE: usize = 32 * 1024;
 /// Lines of a trace.
 const TRACE: usize = 60_000;
