@@ -368,6 +368,44 @@ fn who_has_read_how_far_is_told_and_counted() {
 }
 
 #[test]
+fn what_was_said_before_somebody_came_is_not_unread_also_after_a_restart() {
+    let (mut server, mut ann, bob) = two();
+    drop(bob);
+    let mut last = Value::Null;
+    for number in 0..5 {
+        let line = json!({"type": "send", "room": "lobby", "text": number.to_string()});
+        last = done(&mut ann, line)["seq"].clone();
+    }
+    let carl = Device::new(&server, "carl");
+    let mut online = carl.login();
+    let lobby = |client: &mut Client| {
+        let items = ask(client, json!({"type": "conversations"}));
+        let item = items.into_iter().find(|item| item["room"] == "lobby");
+        item.expect("the lobby")
+    };
+    let item = lobby(&mut online);
+    assert_eq!(
+        (&item["read"], &item["unread"]),
+        (&last, &0.into()),
+        "{item}"
+    );
+    // What was missed counts, and only that.
+    assert_eq!(online.leave(), 0);
+    let line = json!({"type": "send", "room": "lobby", "text": "@carl, hello"});
+    done(&mut ann, line);
+    for _ in 0..2 {
+        let item = lobby(&mut carl.clone().as_is().login());
+        assert_eq!(
+            (&item["read"], &item["unread"]),
+            (&last, &1.into()),
+            "{item}"
+        );
+        assert_eq!(server.stop(), 0);
+        server.restart();
+    }
+}
+
+#[test]
 fn typing_and_presence_are_seen_by_others() {
     let (_server, mut ann, mut bob) = two();
     ann.tell(&json!({"type": "typing", "room": "lobby"}));
