@@ -23,9 +23,7 @@ pub mod wire;
 // The public interface is:
 pub use agent::{Command, CommandId, Event};
 pub use client::{Client, ClientDriver};
-pub use config::{
-    ClientConfig, ProfilePlace, Registration, Retention, Secret, ServerConfig, StorePlace, Trust,
-};
+pub use config::{ClientConfig, ProfilePlace, Retention, Secret, ServerConfig, StorePlace, Trust};
 pub use error::{Error, LinkFault, Mistrust, Misuse, Violation};
 pub use id::{
     AccountId, BadId, BlobId, ConversationId, DeviceId, Epoch, LinkId, RequestId, SendId, Seq,

@@ -3,10 +3,12 @@
 //! The binary is the one that the environment variable `CHAT_CLI` names; without it, one is built.
 
 mod client;
+pub mod faults;
 mod folder;
 mod process;
 mod proxy;
 mod server;
+pub mod town;
 
 pub use client::{Client, Device};
 pub use folder::copy_folder;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -47,8 +47,19 @@ impl Server {
     /// When it does not start to listen.
     #[must_use]
     pub fn start_with(args: &[&str]) -> Self {
+        Self::start_under(&[], args)
+    }
+
+    /// The same as the argument of another program, a debugger for example, which must become the
+    /// server or leave when it does.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start to listen.
+    #[must_use]
+    pub fn start_under(program: &[&str], args: &[&str]) -> Self {
         let home = TempDir::new().expect("a folder for the test");
-        Self::start_in(home, args)
+        Self::start_in(home, program, args)
     }
 
     /// Starts one with more arguments on a copy of a data directory.
@@ -60,14 +71,14 @@ impl Server {
     pub fn start_from(data: &Path, args: &[&str]) -> Self {
         let home = TempDir::new().expect("a folder for the test");
         copy_folder(data, &home.path().join("data")).expect("the data directory is copied");
-        Self::start_in(home, args)
+        Self::start_in(home, &[], args)
     }
 
-    fn start_in(home: TempDir, args: &[&str]) -> Self {
+    fn start_in(home: TempDir, program: &[&str], args: &[&str]) -> Self {
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
         let listen = "127.0.0.1:0".parse().expect("an address");
         let data = home.path().join("data");
-        let process = launch(home.path(), &data, listen, &args);
+        let process = launch(home.path(), &data, program, listen, &args);
         let [address, fingerprint, invite] = listening(&process);
         Self {
             process,
@@ -152,13 +163,13 @@ impl Server {
         self.process.ends()
     }
 
-    /// Starts it again after its end: the same data, the same address.
+    /// Starts it again after its end: the same data, the same address, under no other program.
     ///
     /// # Panics
     ///
     /// When it does not come back as the same server.
     pub fn restart(&mut self) {
-        self.process = launch(self.home.path(), &self.data, self.address, &self.args);
+        self.process = launch(self.home.path(), &self.data, &[], self.address, &self.args);
         let [address, fingerprint, invite] = listening(&self.process);
         assert_eq!(address, self.address.to_string());
         assert_eq!(fingerprint, self.fingerprint, "the server has another key");
@@ -177,13 +188,38 @@ impl Server {
     }
 }
 
-fn launch(home: &Path, data: &Path, listen: SocketAddr, args: &[String]) -> Process {
-    let mut command = chat_cli(home);
+fn launch(
+    home: &Path,
+    data: &Path,
+    program: &[&str],
+    listen: SocketAddr,
+    args: &[String],
+) -> Process {
+    let mut command = under(program, chat_cli(home));
     command
         .args(["serve", "--json", "--listen", &listen.to_string(), "--data"])
         .arg(data)
         .args(args);
     Process::start(command)
+}
+
+/// The command as the argument of another program.
+fn under(program: &[&str], command: Command) -> Command {
+    let Some((program, args)) = program.split_first() else {
+        return command;
+    };
+    let mut outer = Command::new(program);
+    outer.args(args).arg(command.get_program());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        outer.current_dir(folder);
+    }
+    outer
 }
 
 /// Its address, its fingerprint and its invite link.
