@@ -24,7 +24,11 @@ fn what_the_first_version_kept_reads_the_same() {
     let expected: Value = serde_json::from_str(&expected).expect("it is JSON");
     let found = everything(&server);
     for (key, found) in found.as_object().expect("an object") {
-        assert_eq!(pretty(found), pretty(&expected[key]), "{key} differs");
+        let (found, expected) = (pretty(found), pretty(&expected[key]));
+        for (line, (found, expected)) in found.lines().zip(expected.lines()).enumerate() {
+            assert_eq!(found, expected, "{key}, line {line}");
+        }
+        assert_eq!(found.len(), expected.len(), "{key}");
     }
 
     // The profile of a device: its key, its place, and what it had not sent.
@@ -283,7 +287,7 @@ fn make() {
     tell(&mut bob, lobby(json!({"type": "read", "seq": second})));
     bob.expect("the last message", |line| line["text"] == "kept, too");
     // What bob says then stays in the profile.
-    server.kill();
+    assert_eq!(server.stop(), 0);
     bob.expect_type("reconnecting");
     bob.send("lobby", "from before", "kept");
     bob.expect_type("queued");
