@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use zeroize::Zeroize as _;
 
+use crate::limits;
 use crate::model::{AccountName, Registration};
 
 /// How a client connects.
@@ -35,6 +36,8 @@ pub struct ClientConfig {
     pub reconnect: bool,
     /// Also keep trying when the first connection fails.
     pub patient: bool,
+    /// Longest pause before connecting again; at most [`limits::BACKOFF_LAST`], which is the default.
+    pub longest_pause: Duration,
     /// Read missed entries first-hand from these places instead of the profile's positions.
     pub positions: Option<Vec<crate::model::Position>>,
 }
@@ -55,6 +58,7 @@ impl ClientConfig {
             device: String::new(),
             reconnect: true,
             patient: false,
+            longest_pause: limits::BACKOFF_LAST,
             positions: None,
         }
     }
@@ -127,6 +131,9 @@ pub struct ServerConfig {
     pub retention: Retention,
     /// A room that everybody is put into at registration, made at the first start.
     pub lobby: Option<String>,
+    /// Commits wait for nothing: what was acknowledged may be gone after a loss of power. Clients are
+    /// told that this server is not durable. Only for tests that have to notice the loss.
+    pub danger_synchronous_off: bool,
 }
 
 impl Default for ServerConfig {
@@ -137,6 +144,7 @@ impl Default for ServerConfig {
             registration: Registration::Invite,
             retention: Retention::default(),
             lobby: Some("lobby".to_owned()),
+            danger_synchronous_off: false,
         }
     }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use async_io::Timer;
 use async_lock::Semaphore;
-use chat_engine::{ConversationId, Kind, ToClient};
+use chat_engine::{Kind, Target, ToClient};
 use event_listener::Event;
 use futures_lite::FutureExt;
 use serde_json::{Value, json};
@@ -52,6 +52,9 @@ pub(crate) struct BenchArgs {
     /// Messages of one sender that are under way at a time.
     #[arg(long, default_value_t = 16)]
     window: usize,
+    /// Direct conversations of two members each instead of rooms.
+    #[arg(long)]
+    direct: bool,
     /// One JSON line instead of a table.
     #[arg(long)]
     json: bool,
@@ -95,6 +98,10 @@ fn load(args: &BenchArgs, host: Host) -> Result<()> {
         "a room has no more senders than members"
     );
     ensure!(args.window > 0, "the window is at least 1");
+    ensure!(
+        !args.direct || args.members == 2,
+        "a direct conversation has two members"
+    );
     let limit = chat_engine::limits::TEXT_BYTES;
     ensure!(
         (17..=limit).contains(&args.size),
@@ -164,13 +171,16 @@ impl Load {
             for member in 0..args.members {
                 let number = room * args.members + member;
                 let mut link = self.enter(number).await?;
-                let conversation = link
-                    .join(&name, member == 0)
-                    .await
-                    .with_context(|| format!("client {number} and its room"))?;
+                let target = if args.direct {
+                    // Numbers of two neighbours differ in the last bit.
+                    Target::Account(link::account(&self.host, number ^ 1))
+                } else {
+                    let room = link.join(&name, member == 0).await;
+                    room.with_context(|| format!("client {number} and its room"))?
+                };
                 let client = Client {
                     link,
-                    conversation,
+                    target,
                     pace: Rc::clone(&pace),
                     counts: Rc::clone(&counts),
                     is_marker: member == args.members - 1,
@@ -318,7 +328,7 @@ impl Load {
 /// A member of a room.
 struct Client {
     link: Link,
-    conversation: ConversationId,
+    target: Target,
     pace: Rc<Pace>,
     counts: Rc<Counts>,
     is_marker: bool,
@@ -384,7 +394,7 @@ impl Client {
         for _ in 0..count {
             let mut text = format!("T{:016x}", self.counts.start.elapsed().as_nanos() as u64);
             text.extend(std::iter::repeat_n('x', args.size - text.len()));
-            frames.push(self.link.send_frame(self.conversation, &text)?);
+            frames.push(self.link.send_frame(self.target.clone(), &text)?);
         }
         if count > 0 {
             self.link.write_frames(&frames).await?;
@@ -396,9 +406,7 @@ impl Client {
         let mut count = 0;
         while let Some(message) = self.link.next()? {
             match message {
-                ToClient::Entry(entry)
-                    if entry.conversation == self.conversation && entry.body.kind == Kind::TEXT =>
-                {
+                ToClient::Entry(entry) if entry.body.kind == Kind::TEXT => {
                     let text = std::str::from_utf8(&entry.body.data)?;
                     let sent = text.get(1..17).context("a text that nobody sent")?;
                     let sent = u64::from_str_radix(sent, 16)?;

@@ -50,6 +50,7 @@ impl Dial {
             Some(folder) => folder.clone(),
             None => paths::profile(&state, &account, &place),
         };
+        let usual = ClientConfig::new(place.address(), account);
         let config = ClientConfig {
             password,
             register: args.register,
@@ -62,7 +63,8 @@ impl Dial {
             profile: ProfilePlace::Folder(profile),
             known_hosts: Some(state.join("known_hosts")),
             device: device_name(),
-            ..ClientConfig::new(place.address(), account)
+            longest_pause: args.longest_pause.unwrap_or(usual.longest_pause),
+            ..usual
         };
         Ok(Self {
             config,

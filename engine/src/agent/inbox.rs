@@ -173,6 +173,10 @@ impl Inbox {
             }
             keep
         });
+        changes.sort_by_key(|change| match change {
+            ProfileChange::DropPosition(id) => Some(*id),
+            _ => None,
+        });
         for change in &changes {
             if let ProfileChange::DropPosition(id) = change {
                 self.unsaved.remove(id);

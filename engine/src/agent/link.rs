@@ -35,6 +35,8 @@ pub struct Setup {
     pub single: bool,
     /// Also when no login succeeded so far.
     pub patient: bool,
+    /// Longest pause before the next link.
+    pub longest_pause: Duration,
     /// Whether the profile survives the program.
     pub durable: bool,
     /// What the profile held.
@@ -284,8 +286,7 @@ impl Agent {
             self.save(vec![ProfileChange::Enrolled(true)], Vec::new(), effects);
         }
         self.full_login = false;
-        let millis = |date: u64| i64::try_from(date).unwrap_or(i64::MAX);
-        self.date_offset = millis(welcome.date.millis()) - millis(now.date.millis());
+        self.server_date = Some((now.time, welcome.date));
         self.link = Link::Up(now.time);
         self.next_request = FIRST_REQUEST;
         let credit = welcome.limits.entry_credit;
@@ -360,7 +361,7 @@ impl Agent {
     /// restarts would come back at the same moment.
     fn pause(&mut self) -> Duration {
         let doubled = limits::BACKOFF_FIRST.saturating_mul(1 << self.failures.min(16));
-        let half = doubled.min(limits::BACKOFF_LAST) / 2;
+        let half = doubled.min(self.setup.longest_pause) / 2;
         let micros = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
         half + Duration::from_micros(self.random.number() % micros)
     }

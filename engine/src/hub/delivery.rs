@@ -96,11 +96,10 @@ impl Hub {
             room.remember(entry, counted);
         }
         self.fan_out(entry, out);
-        match append.map(|append| append.origin) {
-            Some(Origin::Change(_, subject) | Origin::Server(subject)) => {
-                self.change_settled(entry.conversation, subject, out);
-            }
-            _ => {}
+        if let Some(Origin::Change(_, subject) | Origin::Server(subject)) =
+            append.map(|append| append.origin)
+        {
+            self.change_settled(entry.conversation, subject, out);
         }
     }
 
@@ -349,8 +348,7 @@ fn push_all(
         if entry.seq <= seat.pushed {
             continue;
         }
-        if seat.pushed >= seat.until || !visible.contains(entry.seq) {
-            // What is hidden in between gets its gap from the caller.
+        if seat.pushed >= seat.until {
             return true;
         }
         if entry.prev > seat.pushed {
@@ -358,13 +356,13 @@ fn push_all(
             if visible.next(wanted) != Some(wanted) {
                 return true;
             }
-            pass_over(
-                &room.record,
-                seat,
-                entry.prev.next(),
-                GapReason::Trimmed,
-                out,
-            );
+            // Nor does it end after what this link may get.
+            let next = entry.prev.min(seat.until).next();
+            pass_over(&room.record, seat, next, GapReason::Trimmed, out);
+        }
+        if !visible.contains(entry.seq) {
+            // What is hidden gets its gap from the caller.
+            return true;
         }
         let cost = entry.cost();
         if link.credit < cost {

@@ -154,8 +154,8 @@ impl Hub {
     }
 
     fn register(&mut self, mut attempt: Attempt, out: &mut Vec<Effect>) {
-        let tried = Tried::Register(attempt.from);
         if attempt.from != LOCAL {
+            let tried = Tried::Register(attempt.from);
             if let Err(refusal) = self.gate.tries().check(&tried, self.now.time) {
                 return self.deny(&attempt, refusal, out);
             }
@@ -537,7 +537,10 @@ pub(super) fn password_fits(password: &str) -> bool {
 
 /// The longest prefix of at most so many bytes that ends between characters.
 pub(super) fn clip(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
+    let end = (0..=bytes.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 fn tried(attempt: &Attempt) -> Tried {

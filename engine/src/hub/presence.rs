@@ -1,6 +1,6 @@
 //! Who is here, told to those who share something small enough, merged.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::login::clip;
 use super::{AccountId, ConversationId, Effect, Hub, LinkId, limits};
@@ -11,9 +11,9 @@ use crate::model::{ByeReason, Presence, PresenceState, Target, Time, ToClient};
 pub(super) struct PresenceBook {
     /// Who came, went or changed: told to everybody who may see it. Who that is is looked up once per
     /// flush, however often somebody changes.
-    changed: HashSet<AccountId>,
+    changed: BTreeSet<AccountId>,
     /// Who is to be told to single links besides.
-    dirty: HashMap<LinkId, HashSet<AccountId>>,
+    dirty: BTreeMap<LinkId, BTreeSet<AccountId>>,
     /// Why accounts went, until that is told.
     reasons: HashMap<AccountId, ByeReason>,
     due: Option<Time>,
@@ -29,7 +29,9 @@ impl PresenceBook {
     /// Something is to be told: at once after a quiet while, and never more often than the merge time.
     fn wake(&mut self, now: Time) {
         let earliest = self.flushed + limits::PRESENCE_MERGE;
-        self.due.get_or_insert(earliest.max(now));
+        if self.due.is_none() {
+            self.due = Some(earliest.max(now));
+        }
     }
 
     pub(super) fn subscribe(&mut self, link: LinkId) {

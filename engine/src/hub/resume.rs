@@ -135,10 +135,8 @@ impl Hub {
             until,
             live,
         });
-        if let Some(link) = self.links.get_mut(id) {
-            if !live {
-                link.lagging.push_back(item.id);
-            }
+        if !live && let Some(link) = self.links.get_mut(id) {
+            link.lagging.push_back(item.id);
         }
     }
 }

@@ -21,9 +21,9 @@ use crate::limits;
 use crate::model::{
     AccountName, Admin, AdminAnswer, Answer, Body, ByeReason, Change, Content, Conversation, Entry,
     GapReason, Login, Now, Peer, Position, PresenceState, Refusal, Registration, Request, Resume,
-    Role, RoomName, Send, Target, Time, ToClient, ToServer, UnixTime,
+    Rights, Role, RoomName, Send, Target, Time, ToClient, ToServer, UnixTime,
 };
-use crate::port::{Committed, Fault, Random, Write};
+use crate::port::{Fault, Random, Write};
 
 /// A server's hub with a store that answers at once, unless it is told to hold back.
 struct House {
@@ -38,6 +38,8 @@ struct House {
     links: u64,
     requests: u32,
     ids: u64,
+    /// What the hub is told next: answers come in the order in which things were done.
+    inbox: VecDeque<Input>,
     /// Writes are kept until [`House::commit`].
     hold_writes: bool,
     writes: Vec<(Ticket, Write)>,
@@ -105,6 +107,7 @@ impl House {
             links: 0,
             requests: 0,
             ids: 0,
+            inbox: VecDeque::new(),
             hold_writes: false,
             writes: Vec::new(),
             hold_reads: false,
@@ -122,6 +125,7 @@ impl House {
         let mut out = Vec::new();
         self.hub.start(self.now, &mut out);
         self.perform(out);
+        self.work();
     }
 
     /// The server stops hard and starts again with what is on disk.
@@ -136,13 +140,19 @@ impl House {
     }
 
     fn input(&mut self, input: Input) {
-        let mut out = Vec::new();
-        self.hub.handle(input, self.now, &mut out);
-        self.perform(out);
+        self.inbox.push_back(input);
+        self.work();
+    }
+
+    fn work(&mut self) {
+        while let Some(input) = self.inbox.pop_front() {
+            let mut out = Vec::new();
+            self.hub.handle(input, self.now, &mut out);
+            self.perform(out);
+        }
     }
 
     fn perform(&mut self, effects: Vec<Effect>) {
-        let mut answers = VecDeque::new();
         for effect in effects {
             match effect {
                 Effect::Send(link, message) => self.tell(link, message),
@@ -153,7 +163,7 @@ impl House {
                 }
                 Effect::Close(link, reason) => {
                     self.closed.insert(link, reason.map(|(reason, _)| reason));
-                    answers.push_back(Input::Gone {
+                    self.inbox.push_back(Input::Gone {
                         link,
                         reason: ByeReason::Left,
                     });
@@ -163,7 +173,7 @@ impl House {
                         self.writes.push((ticket, write));
                     } else {
                         let done = self.store.commit(vec![(ticket, write)]);
-                        answers.extend(done.into_iter().map(Input::Committed));
+                        self.inbox.extend(done.into_iter().map(Input::Committed));
                     }
                 }
                 Effect::Load(ticket, load) => {
@@ -172,31 +182,28 @@ impl House {
                     if self.hold_reads {
                         self.reads.push_back((ticket, loaded));
                     } else {
-                        answers.push_back(Input::Loaded(ticket, loaded));
+                        self.inbox.push_back(Input::Loaded(ticket, loaded));
                     }
                 }
                 Effect::Hash(ticket, password) => {
                     let input = Input::Hashed(ticket, Some(format!("h:{password}")));
-                    self.password(input, &mut answers);
+                    self.password(input);
                 }
                 Effect::Verify(ticket, password, verifier) => {
                     let good = verifier == Some(format!("h:{password}"));
-                    self.password(Input::Verified(ticket, good), &mut answers);
+                    self.password(Input::Verified(ticket, good));
                 }
                 Effect::Admin(_, answer) => self.answers.push(answer),
                 Effect::Drained => self.drained = true,
             }
         }
-        for answer in answers {
-            self.input(answer);
-        }
     }
 
-    fn password(&mut self, input: Input, answers: &mut VecDeque<Input>) {
+    fn password(&mut self, input: Input) {
         if self.hold_passwords {
             self.passwords.push_back(input);
         } else {
-            answers.push_back(input);
+            self.inbox.push_back(input);
         }
     }
 
@@ -260,7 +267,7 @@ impl House {
     fn open(&mut self) -> LinkId {
         self.links += 1;
         // As the driver does it: the lower half is an index that is used again.
-        let link = LinkId(self.links << 32 | self.links % 64);
+        let link = LinkId((self.links << 32) | (self.links % 1024));
         self.input(Input::Accepted { link, from: 1 });
         link
     }
@@ -447,14 +454,22 @@ impl House {
         self.answers.pop().expect("an answer")
     }
 
+    fn add_account(&mut self, name: &str, password: Option<&str>) -> Result<AdminAnswer, Refusal> {
+        self.admin(Admin::AddAccount {
+            name: AccountName::new(name).unwrap(),
+            password: password.map(str::to_owned),
+            rights: Rights::User,
+        })
+    }
+
     // What the world does.
 
     fn commit(&mut self) {
         self.hold_writes = false;
         let batch = std::mem::take(&mut self.writes);
-        for done in self.store.commit(batch) {
-            self.input(Input::Committed(done));
-        }
+        let done = self.store.commit(batch);
+        self.inbox.extend(done.into_iter().map(Input::Committed));
+        self.work();
     }
 
     fn answer_reads(&mut self) {
@@ -530,11 +545,20 @@ impl House {
         mail.iter().filter(answers).map(words).collect()
     }
 
+    /// The last answer.
+    fn reply(&mut self, link: LinkId) -> Answer {
+        let mut mail = self.mail(link).into_iter().rev();
+        let reply = mail.find_map(|told| match told {
+            ToClient::Answer(_, answer) => Some(answer),
+            _ => None,
+        });
+        reply.expect("an answer")
+    }
+
     fn conversations(&mut self, link: LinkId) -> Vec<Conversation> {
-        self.mail.remove(&link);
         self.ask(link, Request::Conversations { after: None });
-        match self.mail(link).pop() {
-            Some(ToClient::Answer(_, Answer::Conversations(items, _))) => items,
+        match self.reply(link) {
+            Answer::Conversations(items, _) => items,
             other => panic!("{other:?}"),
         }
     }
