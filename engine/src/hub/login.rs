@@ -364,7 +364,6 @@ impl Hub {
         if was_offline {
             self.presence_changed(account, None);
         }
-        self.presence.subscribe(id);
         if is_new {
             self.enter_lobby(account, out);
         }
