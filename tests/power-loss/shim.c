@@ -18,9 +18,10 @@
  * program that writes by mmap is not seen. No file of the folder is opened once the program runs:
  * closing one would drop the program's POSIX locks on it.
  *
- * Environment: SHIM_DATA and SHIM_SHADOW (absolute, no links in them), SHIM_CONTROL: a file of 24
- * bytes, mapped, with three int64: how many milliseconds the clock is wrong; whether the disk is
- * full, and then every write is refused, as on file systems that copy on write; how many were.
+ * Environment: SHIM_DATA and SHIM_SHADOW (absolute, no links in them), SHIM_CONTROL: a file of 40
+ * bytes, mapped, with five int64: how many milliseconds the clock is wrong; whether the disk is
+ * full, and then every write is refused, as on file systems that copy on write; how many were;
+ * whether syncs wait until this is 0 again; how many did.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -58,6 +59,8 @@ struct control {
     volatile int64_t clock_ms;
     volatile int64_t full;
     volatile int64_t refused;
+    volatile int64_t stuck;
+    volatile int64_t waited;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -434,6 +437,10 @@ int ftruncate(int fd, off_t length) { return truncates(fd, length); }
 int ftruncate64(int fd, off64_t length) { return truncates(fd, length); }
 
 static int syncs(int fd, long call) {
+    if (data_length && control && control->stuck) {
+        control->waited++;
+        while (control->stuck) usleep(1000);
+    }
     int result = syscall(call, fd), error = errno;
     if (!data_length || result) return result;
     pthread_mutex_lock(&lock);

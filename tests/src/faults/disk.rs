@@ -33,7 +33,7 @@ impl Control {
             .create(true)
             .truncate(true)
             .open(&path)?;
-        file.set_len(24)?;
+        file.set_len(40)?;
         Ok(Self { path, file })
     }
 
@@ -50,6 +50,20 @@ impl Control {
     pub(super) fn refused(&self) -> io::Result<i64> {
         let mut bytes = [0; 8];
         self.file.read_exact_at(&mut bytes, 16)?;
+        Ok(i64::from_ne_bytes(bytes))
+    }
+
+    /// Holds every sync back, as a disk that hangs does.
+    #[cfg(test)]
+    pub(super) fn set_stuck(&self, stuck: bool) -> io::Result<()> {
+        self.file.write_all_at(&i64::from(stuck).to_ne_bytes(), 24)
+    }
+
+    /// How many syncs were held back so far.
+    #[cfg(test)]
+    pub(super) fn waited(&self) -> io::Result<i64> {
+        let mut bytes = [0; 8];
+        self.file.read_exact_at(&mut bytes, 32)?;
         Ok(i64::from_ne_bytes(bytes))
     }
 

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::Fault;
 use super::disk::{self, Disk};
 use super::judge::{Audience, Verdict, direct, judge};
-use super::player::{Board, Player};
+use super::player::{Board, Player, Seat};
 use super::talk::{Spot, Talk, Voice};
 use crate::process::{Process, chat_cli};
 use crate::proxy::Direction;
@@ -382,6 +382,11 @@ impl Town {
             self.tend();
         }
         for place in audience.keys() {
+            // A direct conversation exists from its first entry.
+            let begun = |seat: &Seat| seat.heads.contains_key(place);
+            if !self.board.seats().iter().any(begun) {
+                continue;
+            }
             if let Err(why) = self.read_back(place, &audience[place]) {
                 self.troubles
                     .push(format!("{place} can't be read back: {why}"));
@@ -522,3 +527,61 @@ const STOP: Duration = Duration::from_secs(30);
 const WAITING: usize = 12;
 /// Clocks are wrong by at most so much.
 const CLOCK_MS: i64 = 25 * 60 * 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A crash between write and sync leaves an entry in the page cache. The next server finds it, and
+    /// its sender, who asks again, is told that it is there: by then it has to be on the disk.
+    #[test]
+    fn what_a_crash_left_unsynced_is_synced_before_it_is_acknowledged() {
+        let mut rng = Rng::with_seed(1);
+        // Another write may be the one that hangs, a cursor's for example; then the next town has
+        // better luck.
+        let hangs = (0..10).find_map(|_| {
+            let mut town = Town::new(4, &mut rng).unwrap();
+            let control = town.disk.control();
+            let before = control.waited().unwrap();
+            control.set_stuck(true).unwrap();
+            town.allow(1);
+            let waits = |_: &[Seat]| control.waited().unwrap() > before;
+            assert!(town.board.wait(STOP, waits), "a commit waits for its sync");
+            town.kill_server(Power::Stays, &mut rng).unwrap();
+            let shadow = town.home.path().join("shadow");
+            let unsynced = holds_text(town.disk.data()) && !holds_text(&shadow);
+            unsynced.then_some(town)
+        });
+        let mut town = hangs.expect("the commit of the entry hung");
+        town.disk.control().set_stuck(false).unwrap();
+        town.send_away(2);
+        town.server = launch(&town.disk, town.home.path(), town.address, &[]);
+        listening(&town.server);
+        let shadow = town.home.path().join("shadow");
+        assert!(
+            holds_text(&shadow),
+            "it starts to answer before it has synced"
+        );
+        assert!(town.acked_at_least(1, STOP));
+        town.kill_server(Power::Cut { torn: false }, &mut rng)
+            .unwrap();
+        town.restart_server();
+        assert_eq!(town.settle(STOP).unwrap(), Vec::<String>::new());
+        let verdict = town.judge().unwrap();
+        assert!(verdict.is_good(), "{verdict:?}");
+    }
+
+    /// Whether a file there holds somebody's first message.
+    fn holds_text(folder: &Path) -> bool {
+        std::fs::read_dir(folder).unwrap().any(|item| {
+            let bytes = std::fs::read(item.unwrap().path()).unwrap_or_default();
+            ["lobby 0 ", "attic 0 ", "+bob 0 ", "+cem 0 ", "+dot 0 "]
+                .iter()
+                .any(|text| {
+                    bytes
+                        .windows(text.len())
+                        .any(|part| part == text.as_bytes())
+                })
+        })
+    }
+}
