@@ -216,7 +216,9 @@ fn log(client: &mut Client, place: &Value) -> Vec<Value> {
             .as_array()
             .unwrap_or_else(|| panic!("{answer}"));
         for item in page {
-            let head = items.last().map_or(0.into(), |item| item["seq"].clone());
+            let head = items
+                .last()
+                .map_or_else(|| 0.into(), |item| item["seq"].clone());
             assert_eq!(item["prev"], head, "{item}");
             items.push(item.clone());
         }
