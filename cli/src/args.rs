@@ -96,12 +96,16 @@ pub(crate) struct ServeArgs {
     /// Print the first line as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Let commits wait for nothing, so that a loss of power loses acknowledged messages: for the test
+    /// that has to notice it. Clients are told that this server is not durable.
+    #[arg(long, hide = true)]
+    pub(crate) danger_synchronous_off: bool,
 }
 
 /// How to reach a server and who to be there.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DialArgs {
-    /// chat://[NAME@]HOST:PORT[/ROOM][?fp=..&invite=..], as an invite says it.
+    #[arg(help = "chat://[NAME@]HOST:PORT[/ROOM][?fp=..&invite=..], as an invite says it")]
     pub(crate) target: String,
     /// Who to be, unless the link says it.
     #[arg(long, value_name = "NAME")]
@@ -126,6 +130,9 @@ pub(crate) struct DialArgs {
     /// everything is acknowledged. What is unsent stays in the outbox.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Longest pause before connecting again [default: 30s].
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) longest_pause: Option<Duration>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -68,6 +68,8 @@ fn merge(args: ServeArgs, text: &str, path: &Path) -> Result<ServeArgs, Failure>
         retention_count: args.retention_count.or(file.retention_count),
         lobby: args.lobby.or(file.lobby),
         json: args.json || file.json,
+        // Never from a file, where it could be forgotten.
+        danger_synchronous_off: args.danger_synchronous_off,
     })
 }
 

@@ -170,6 +170,7 @@ fn server_config(args: &ServeArgs) -> Result<(ServerConfig, Option<PathBuf>), Fa
             Some(room) => Some(room.to_owned()),
             None => usual.lobby,
         },
+        danger_synchronous_off: args.danger_synchronous_off,
     };
     Ok((config, data))
 }

@@ -104,6 +104,7 @@ impl Client {
             reconnect: config.reconnect,
             single: matches!(connector, Connector::Given(_)),
             patient: config.patient,
+            longest_pause: config.longest_pause.min(limits::BACKOFF_LAST),
             durable: profile.is_durable(),
             state,
             positions: config.positions,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use zeroize::Zeroize as _;
 
-use crate::error::{Error, Misuse};
-use crate::model::AccountName;
+use crate::limits;
+use crate::model::{AccountName, Registration};
 
 /// How a client connects.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct ClientConfig {
     pub reconnect: bool,
     /// Also keep trying when the first connection fails.
     pub patient: bool,
+    /// Longest pause before connecting again; at most [`limits::BACKOFF_LAST`], which is the default.
+    pub longest_pause: Duration,
     /// Read missed entries first-hand from these places instead of the profile's positions.
     pub positions: Option<Vec<crate::model::Position>>,
 }
@@ -56,6 +58,7 @@ impl ClientConfig {
             device: String::new(),
             reconnect: true,
             patient: false,
+            longest_pause: limits::BACKOFF_LAST,
             positions: None,
         }
     }
@@ -128,6 +131,9 @@ pub struct ServerConfig {
     pub retention: Retention,
     /// A room that everybody is put into at registration, made at the first start.
     pub lobby: Option<String>,
+    /// Commits wait for nothing: what was acknowledged may be gone after a loss of power. Clients are
+    /// told that this server is not durable. Only for tests that have to notice the loss.
+    pub danger_synchronous_off: bool,
 }
 
 impl Default for ServerConfig {
@@ -138,6 +144,7 @@ impl Default for ServerConfig {
             registration: Registration::Invite,
             retention: Retention::default(),
             lobby: Some("lobby".to_owned()),
+            danger_synchronous_off: false,
         }
     }
 }
@@ -150,33 +157,6 @@ pub enum StorePlace {
     /// In SQLite and files in this folder, made with mode 0700 when it is missing. One process at a
     /// time.
     Folder(PathBuf),
-}
-
-/// Who may open an account.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Registration {
-    /// Anybody.
-    Open,
-    /// Who has an invite.
-    Invite,
-    /// Nobody but the operator.
-    Closed,
-}
-
-impl std::str::FromStr for Registration {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "open" => Ok(Self::Open),
-            "invite" => Ok(Self::Invite),
-            "closed" => Ok(Self::Closed),
-            _ => Err(Misuse::Other(format!(
-                "registration is open, invite or closed, not \"{text}\""
-            ))
-            .into()),
-        }
-    }
 }
 
 /// What of the logs is kept. Only whole prefixes are cut.

@@ -9,7 +9,7 @@ use futures_lite::{AsyncRead, AsyncWrite, FutureExt};
 
 use crate::adapter::MemoryStore;
 #[cfg(feature = "sqlite")]
-use crate::adapter::{SqliteOptions, SqliteStore};
+use crate::adapter::{SqliteOptions, SqliteStore, Synchronous};
 use crate::config::{Retention, ServerConfig, StorePlace};
 use crate::driver::random::OsRandom;
 use crate::driver::server::{self, Shared};
@@ -44,7 +44,7 @@ impl Server {
     /// disk or a listen address.
     pub async fn start(config: ServerConfig) -> Result<(Self, ServerDriver), Error> {
         let lobby = config.lobby.as_deref().map(RoomName::new).transpose()?;
-        let (store, key, folder) = open(&config.store).await?;
+        let (store, key, folder) = open(&config).await?;
         let mut listeners = Vec::new();
         for address in &config.listen {
             let bound = server::listen(address).map_err(|error| listen_error(address, &error))?;
@@ -185,8 +185,8 @@ impl fmt::Debug for ServerDriver {
 
 type Opened = (Arc<dyn Store>, StaticKey, Option<PathBuf>);
 
-async fn open(place: &StorePlace) -> Result<Opened, Error> {
-    match place {
+async fn open(config: &ServerConfig) -> Result<Opened, Error> {
+    match &config.store {
         StorePlace::Memory => Ok((
             Arc::new(MemoryStore::new()),
             StaticKey::generate(&mut OsRandom),
@@ -195,8 +195,15 @@ async fn open(place: &StorePlace) -> Result<Opened, Error> {
         #[cfg(feature = "sqlite")]
         StorePlace::Folder(folder) => {
             let folder = folder.clone();
+            let options = SqliteOptions {
+                synchronous: match config.danger_synchronous_off {
+                    true => Synchronous::Off,
+                    false => Synchronous::Full,
+                },
+                ..SqliteOptions::default()
+            };
             blocking::unblock(move || {
-                let store = SqliteStore::open(&folder, SqliteOptions::default(), &mut OsRandom)?;
+                let store = SqliteStore::open(&folder, options, &mut OsRandom)?;
                 let key = load_key(&folder)?;
                 Ok((Arc::new(store) as Arc<dyn Store>, key, Some(folder)))
             })

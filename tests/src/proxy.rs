@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 
 /// Which way bytes go.
@@ -31,8 +31,13 @@ struct Wire {
 struct State {
     closed: bool,
     stalled: bool,
-    /// Both ends of each connection that was made.
-    streams: Vec<TcpStream>,
+    /// Nothing is written down: a long run would need all memory for it.
+    forgetful: bool,
+    /// After how many more bytes each way everything is cut, once.
+    cut_up: Option<usize>,
+    cut_down: Option<usize>,
+    /// Both ends of each connection, for as long as somebody pumps it.
+    streams: Vec<(Weak<()>, TcpStream)>,
     /// What went each way, all connections after each other.
     up: Vec<u8>,
     down: Vec<u8>,
@@ -49,9 +54,20 @@ impl Proxy {
     /// When this machine gives no port.
     #[must_use]
     pub fn before(server: SocketAddr) -> Self {
+        Self::start(server, false)
+    }
+
+    /// The same for a long run: it writes nothing down, and flips nothing.
+    #[must_use]
+    pub fn forgetful_before(server: SocketAddr) -> Self {
+        Self::start(server, true)
+    }
+
+    fn start(server: SocketAddr, forgetful: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it has an address");
         let wire = Arc::new(Wire::default());
+        wire.state().forgetful = forgetful;
         let ours = Arc::clone(&wire);
         thread::spawn(move || {
             for client in listener.incoming() {
@@ -77,6 +93,22 @@ impl Proxy {
     /// Ends the connections that are there, as a broken network would. New ones are served.
     pub fn cut(&self) {
         self.wire.cut();
+    }
+
+    /// Does so in the middle of what is sent: when so many more bytes went this way.
+    pub fn cut_after(&self, direction: Direction, bytes: usize) {
+        let mut state = self.wire.state();
+        match direction {
+            Direction::Up => state.cut_up = Some(bytes),
+            Direction::Down => state.cut_down = Some(bytes),
+        }
+    }
+
+    /// Whether a cut is still to come.
+    #[must_use]
+    pub fn will_cut(&self) -> bool {
+        let state = self.wire.state();
+        state.cut_up.is_some() || state.cut_down.is_some()
     }
 
     /// Lets nothing through any more, without ending anything.
@@ -133,35 +165,49 @@ impl Wire {
     }
 
     fn cut(&self) {
-        for stream in self.state().streams.drain(..) {
+        for (_, stream) in self.state().streams.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
-    /// Writes these bytes down, disturbs them as wished, and waits while the wire is stalled.
-    fn pass(&self, direction: Direction, bytes: &mut [u8]) {
+    /// Writes these bytes down, disturbs them as wished, and waits while the wire is stalled. Answers
+    /// how many of them go on: fewer when the wire is to be cut in their middle.
+    fn pass(&self, direction: Direction, bytes: &mut [u8]) -> usize {
         let mut state = self.state();
         while state.stalled {
             let waited = self.changed.wait(state);
             state = waited.unwrap_or_else(PoisonError::into_inner);
         }
         let State {
+            forgetful,
+            cut_up,
+            cut_down,
             up,
             down,
             flip_up,
             flip_down,
             ..
         } = &mut *state;
-        let (record, flip) = match direction {
-            Direction::Up => (up, flip_up),
-            Direction::Down => (down, flip_down),
+        let (record, flip, cut) = match direction {
+            Direction::Up => (up, flip_up, cut_up),
+            Direction::Down => (down, flip_down, cut_down),
         };
         let here = flip.and_then(|at| at.checked_sub(record.len()));
         if let Some(byte) = here.and_then(|at| bytes.get_mut(at)) {
             *byte ^= 1;
             *flip = None;
         }
-        record.extend_from_slice(bytes);
+        if !*forgetful {
+            record.extend_from_slice(bytes);
+        }
+        match cut {
+            Some(left) if *left < bytes.len() => cut.take().unwrap_or_default(),
+            Some(left) => {
+                *left -= bytes.len();
+                bytes.len()
+            }
+            None => bytes.len(),
+        }
     }
 }
 
@@ -170,19 +216,38 @@ fn join(wire: &Arc<Wire>, client: TcpStream, server: TcpStream) -> std::io::Resu
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let ends = [client.try_clone()?, server.try_clone()?];
-    wire.state().streams.extend(ends);
+    let pumped = Arc::new(());
+    {
+        let mut state = wire.state();
+        state
+            .streams
+            .retain(|(pumped, _)| pumped.strong_count() > 0);
+        let ends = ends.map(|end| (Arc::downgrade(&pumped), end));
+        state.streams.extend(ends);
+    }
     let (from, to) = (client.try_clone()?, server.try_clone()?);
-    pump(Arc::clone(wire), Direction::Up, from, to);
-    pump(Arc::clone(wire), Direction::Down, server, client);
+    pump(Arc::clone(wire), Direction::Up, from, to, pumped.clone());
+    pump(Arc::clone(wire), Direction::Down, server, client, pumped);
     Ok(())
 }
 
-fn pump(wire: Arc<Wire>, direction: Direction, mut from: TcpStream, mut to: TcpStream) {
+fn pump(
+    wire: Arc<Wire>,
+    direction: Direction,
+    mut from: TcpStream,
+    mut to: TcpStream,
+    pumped: Arc<()>,
+) {
     thread::spawn(move || {
+        let _pumped = pumped;
         let mut buffer = [0; 16 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
-            wire.pass(direction, &mut buffer[..count]);
-            if to.write_all(&buffer[..count]).is_err() {
+            let passed = wire.pass(direction, &mut buffer[..count]);
+            let written = to.write_all(&buffer[..passed]);
+            if passed < count {
+                wire.cut();
+            }
+            if written.is_err() || passed < count {
                 break;
             }
         }
@@ -239,6 +304,21 @@ mod tests {
         assert!(!matches!(stream.read(&mut [0]), Ok(1..)));
         let mut stream = TcpStream::connect(proxy.address()).expect("connected again");
         assert_eq!(round(&mut stream, b"abc"), b"abc");
+    }
+
+    #[test]
+    fn a_cut_comes_in_the_middle_of_what_is_sent() {
+        let proxy = Proxy::forgetful_before(echo());
+        let mut stream = TcpStream::connect(proxy.address()).expect("connected");
+        proxy.cut_after(Direction::Up, 4);
+        assert_eq!(round(&mut stream, b"abc"), b"abc");
+        assert!(proxy.will_cut());
+        stream.write_all(b"def").expect("written");
+        let mut rest = Vec::new();
+        // A reset is an end, too; what came before it may be lost with it.
+        let _ = stream.read_to_end(&mut rest);
+        assert!(rest.is_empty() || rest == b"d", "{rest:?}");
+        assert!(!proxy.will_cut());
     }
 
     #[test]

@@ -55,6 +55,10 @@ pub(crate) struct BenchArgs {
     /// Direct conversations of two members each instead of rooms.
     #[arg(long)]
     direct: bool,
+    /// More members of each room that stop reading, as a stopped program does, until the others have
+    /// everything; then they must get all of it, too.
+    #[arg(long, default_value_t = 0)]
+    stopped: usize,
     /// One JSON line instead of a table.
     #[arg(long)]
     json: bool,
@@ -165,6 +169,7 @@ impl Load {
         });
         let go = Rc::new(Event::new());
         let mut tasks = Vec::new();
+        let mut stopped = Vec::new();
         for room in 0..args.rooms {
             let pace = Rc::new(Pace::default());
             let name = format!("bench-{:x}-{room}", self.host.run);
@@ -191,6 +196,12 @@ impl Load {
                 );
                 tasks.push(self.executor.spawn(work));
             }
+            for late in 0..args.stopped {
+                let number = (args.rooms + room) * args.members + late;
+                let mut link = self.enter(number).await?;
+                link.join(&name, false).await?;
+                stopped.push(link);
+            }
         }
         // What the joins brought is read by now; nothing of it is measured.
         Timer::after(Duration::from_millis(500)).await;
@@ -213,6 +224,11 @@ impl Load {
         if let Some(error) = counts.failed.take() {
             return Err(error);
         }
+        let memory_kib = self.server_usage().memory_kib;
+        let mut thawed = 0;
+        for mut link in stopped {
+            thawed += read_all(&mut link, args.senders * args.messages).await?;
+        }
         let delivered = counts.delivered.get();
         let mut latencies = counts.latencies_us.take();
         latencies.sort_unstable();
@@ -230,6 +246,10 @@ impl Load {
             "client_us_per_delivery": own_cpu_s * 1e6 / delivered.max(1) as f64,
             "p50_us": at(0.5), "p99_us": at(0.99), "max_us": at(1.0),
         });
+        if args.stopped > 0 {
+            report["delivered_after_stop"] = thawed.into();
+            report["server_kib"] = memory_kib.into();
+        }
         if self.server().is_some() {
             report["server_cpu_s"] = server_cpu_s.into();
             report["server_us_per_delivery"] =
@@ -434,6 +454,23 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// Reads what waited for a member that did not read.
+async fn read_all(link: &mut Link, expected: usize) -> Result<usize> {
+    let mut count = 0;
+    while count < expected {
+        while let Some(message) = link.next()? {
+            count += usize::from(
+                matches!(message, ToClient::Entry(entry) if entry.body.kind == Kind::TEXT),
+            );
+        }
+        link.settle().await?;
+        if count < expected {
+            link.read().await?;
+        }
+    }
+    Ok(count)
 }
 
 fn print_table(report: &Value) {

@@ -35,6 +35,8 @@ pub struct Setup {
     pub single: bool,
     /// Also when no login succeeded so far.
     pub patient: bool,
+    /// Longest pause before the next link.
+    pub longest_pause: Duration,
     /// Whether the profile survives the program.
     pub durable: bool,
     /// What the profile held.
@@ -359,7 +361,7 @@ impl Agent {
     /// restarts would come back at the same moment.
     fn pause(&mut self) -> Duration {
         let doubled = limits::BACKOFF_FIRST.saturating_mul(1 << self.failures.min(16));
-        let half = doubled.min(limits::BACKOFF_LAST) / 2;
+        let half = doubled.min(self.setup.longest_pause) / 2;
         let micros = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
         half + Duration::from_micros(self.random.number() % micros)
     }

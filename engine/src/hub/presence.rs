@@ -100,8 +100,10 @@ impl Hub {
         }
     }
 
-    /// A link that just resumed learns who is here.
+    /// A link that just resumed learns who is here, and from now on who comes and goes. Before, it would
+    /// be told the same twice.
     pub(super) fn greet_presence(&mut self, id: LinkId, account: AccountId, out: &mut Vec<Effect>) {
+        self.presence.subscribe(id);
         let mut seen: BTreeSet<AccountId> = BTreeSet::new();
         self.for_neighbours(account, |other| {
             seen.insert(other);

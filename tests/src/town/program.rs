@@ -141,6 +141,7 @@ impl World {
             },
             reconnect: true,
             single: false,
+            longest_pause: limits::BACKOFF_LAST,
             patient: true,
             durable: true,
             state,

@@ -1,5 +1,7 @@
 //! Files of this program: opening, versions, migrations.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -141,6 +143,9 @@ pub(in crate::adapter) fn open_writer(
     folder::private()
         .open(path)
         .map_err(|error| folder::local("open", path, &error))?;
+    if synchronous == Synchronous::Full {
+        sync_log(path).map_err(|error| folder::local("sync the log of", path, &error))?;
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error| fault(path, &error);
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -161,6 +166,21 @@ pub(in crate::adapter) fn open_writer(
         .map_err(failed)?;
     migrate(&mut connection, path, schema)?;
     Ok(connection)
+}
+
+/// Makes durable what a crash left in the write-ahead log between write and sync. SQLite takes it for
+/// committed, and so do answers about it, but only its next own commit would sync it.
+///
+/// Before SQLite opens the file: closing it later would drop SQLite's locks.
+fn sync_log(path: &Path) -> io::Result<()> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    match File::open(log) {
+        Ok(file) => file.sync_all()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    folder::sync(path.parent().unwrap_or(path))
 }
 
 /// Opens the file for reading beside the writer.

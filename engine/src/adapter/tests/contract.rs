@@ -664,7 +664,7 @@ fn two_first_entries_of_a_direct_conversation_may_cross(store: Given) {
     let mut town = Town::bare(store);
     for (from, seq) in [(ANN, Seq(1)), (BOB, Seq(2))] {
         let mut first = town.append(from, Body::text("hello", None));
-        let mut direct = room(ROOM, "");
+        let mut direct = room(ROOM, "unnamed");
         direct.name = None;
         direct.epoch = crate::id::Epoch(seq.0);
         first.changes = vec![

@@ -64,6 +64,7 @@ pub(super) fn setup() -> Setup {
         reconnect: true,
         single: false,
         patient: false,
+        longest_pause: limits::BACKOFF_LAST,
         durable: true,
         state: ProfileState::default(),
         positions: None,
