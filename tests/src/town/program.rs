@@ -194,8 +194,12 @@ impl World {
             Command::Send { label, .. } => Some(label.clone()),
             _ => None,
         };
+        let asks = matches!(command, Command::Ask(_));
         let mut effects = Vec::new();
         let id = program.agent.command(command, now, &mut effects);
+        if let (Ok(id), true) = (&id, asks) {
+            self.witness.asked(device, *id);
+        }
         if let (Ok(id), Some(label)) = (&id, label) {
             self.witness.wished(device, *id, &label);
         }
@@ -337,6 +341,7 @@ impl World {
         let mut all = Vec::new();
         for (ticket, changes) in saved {
             tickets.push(ticket);
+            changes.iter().for_each(|change| self.witness.kept(change));
             all.extend(changes);
         }
         let _ = block_on(held.profile.save(all));

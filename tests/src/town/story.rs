@@ -257,6 +257,18 @@ impl Story {
             }
             66..76 => {
                 let with_machine = self.rng.bool();
+                if self.rng.bool() {
+                    // What it says now is on its way to its disk, or to the server.
+                    let place = Place::Lobby;
+                    let texts = self.rng.usize(1..4);
+                    let before = start.saturating_sub(self.rng.u64(1..8));
+                    let say = Act::Say {
+                        device,
+                        place,
+                        texts,
+                    };
+                    self.act_at(before, say);
+                }
                 self.act_at(
                     start,
                     Act::CrashClient {

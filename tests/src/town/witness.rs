@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_engine::agent::{CommandId, Event};
 use chat_engine::error::{Error, LinkFault, Violation};
-use chat_engine::port::{OutboxItem, ProfileChange};
+use chat_engine::port::{ItemState, OutboxItem, ProfileChange};
 use chat_engine::{
     AccountId, ByeReason, ConversationId, Entry, Epoch, GapReason, Position, SendId, Seq, Target,
 };
@@ -39,6 +39,8 @@ struct Watched {
 struct Run {
     places: BTreeMap<ConversationId, Place>,
     sends: BTreeMap<CommandId, Sent>,
+    /// Requests without an answer.
+    asks: BTreeSet<CommandId>,
     /// Final outcomes of sends of earlier runs.
     older: BTreeSet<SendId>,
     saved: BTreeMap<ConversationId, Position>,
@@ -134,12 +136,28 @@ impl Witness {
         self.devices[device].run.sends.insert(command, sent);
     }
 
+    /// An application asks something.
+    pub(super) fn asked(&mut self, device: usize, command: CommandId) {
+        self.devices[device].run.asks.insert(command);
+    }
+
     /// A client wants to save something.
     pub(super) fn saves(&mut self, device: usize, change: &ProfileChange) {
         match change {
             ProfileChange::PutItem(item) => self.put_item(device, item),
             ProfileChange::SetPosition(position) => self.saves_position(device, *position),
             _ => {}
+        }
+    }
+
+    /// Something is in a profile. A failed send is shown there, also when the program died before it
+    /// could tell of the failure.
+    pub(super) fn kept(&mut self, change: &ProfileChange) {
+        if let ProfileChange::PutItem(item) = change
+            && matches!(item.state, ItemState::Failed(_))
+            && let Some(item) = self.items.get_mut(&item.id)
+        {
+            item.settled = true;
         }
     }
 
@@ -176,6 +194,14 @@ impl Witness {
         if self.devices[device].run.is_over {
             let text = format!("{} is told {event:?} after the end", self.name(device));
             self.complain(text);
+        }
+        if let Event::Answer { command, .. }
+        | Event::Refused {
+            command: Some(command),
+            ..
+        } = event
+        {
+            self.devices[device].run.asks.remove(command);
         }
         let told = match event {
             Event::Connected { welcome, .. } => {
@@ -460,6 +486,8 @@ impl Witness {
         for device in 0..self.devices.len() {
             open.extend(self.all_answered(device).err());
             open.extend(self.behind(device, truth));
+            let asks = self.devices[device].run.asks.iter();
+            open.extend(asks.map(|ask| format!("{} asked {ask:?}", self.name(device))));
         }
         for (id, item) in &self.items {
             if item.queued && !item.settled && truth.places(*id).is_empty() {
