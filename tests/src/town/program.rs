@@ -195,6 +195,9 @@ impl World {
             _ => None,
         };
         let asks = matches!(command, Command::Ask(_));
+        if let Command::Cancel(id) = command {
+            self.witness.cancels(id);
+        }
         let mut effects = Vec::new();
         let id = program.agent.command(command, now, &mut effects);
         if let (Ok(id), true) = (&id, asks) {

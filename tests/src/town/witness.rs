@@ -1,6 +1,6 @@
 //! Judges what applications are told, and says what broke a promise.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chat_engine::agent::{CommandId, Event};
 use chat_engine::error::{Error, LinkFault, Violation};
@@ -16,6 +16,7 @@ use super::truth::Truth;
 pub(super) struct Witness {
     devices: Vec<Watched>,
     items: HashMap<SendId, Item>,
+    canceled: HashSet<SendId>,
     /// What broke a promise, first things first.
     pub(super) violations: Vec<String>,
     /// Cursors may have gone back: the server keeps them in memory for a while.
@@ -150,15 +151,22 @@ impl Witness {
         }
     }
 
-    /// Something is in a profile. A failed send is shown there, also when the program died before it
-    /// could tell of the failure.
+    /// Something is in a profile. A failed send is shown there, and one that was cancelled is not, also
+    /// when the program died before it could tell so.
     pub(super) fn kept(&mut self, change: &ProfileChange) {
-        if let ProfileChange::PutItem(item) = change
-            && matches!(item.state, ItemState::Failed(_))
-            && let Some(item) = self.items.get_mut(&item.id)
-        {
-            item.settled = true;
+        let (id, is_settled) = match change {
+            ProfileChange::PutItem(item) => (item.id, matches!(item.state, ItemState::Failed(_))),
+            ProfileChange::DropItem(id) => (*id, self.canceled.contains(id)),
+            _ => return,
+        };
+        if let Some(item) = self.items.get_mut(&id) {
+            item.settled |= is_settled;
         }
+    }
+
+    /// An application takes a send back.
+    pub(super) fn cancels(&mut self, id: SendId) {
+        self.canceled.insert(id);
     }
 
     fn put_item(&mut self, device: usize, item: &OutboxItem) {
