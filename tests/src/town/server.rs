@@ -1,6 +1,6 @@
 //! The server as its driver runs it: a hub, links, a disk.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use chat_engine::hub::{Effect, Hub, Input, Load, Loaded, Policy};
 use chat_engine::port::{Committed, Fault, Write};
 use chat_engine::secure::StaticKey;
 use chat_engine::{
-    ByeReason, Code, LinkId, Registration, RoomName, Ticket, Time, ToClient, ToServer, limits, wire,
+    ByeReason, Code, LinkId, Registration, RequestId, RoomName, SendId, Ticket, Time, ToClient,
+    ToServer, limits, wire,
 };
 use fastrand::Rng;
 
@@ -51,6 +52,8 @@ struct ServerLink {
     closing: Option<Option<(ByeReason, String)>>,
     ending: Option<Time>,
     armed: Option<Time>,
+    /// What was sent over it, to know what is refused.
+    sends: HashMap<RequestId, SendId>,
     /// Records of the server, where links are sealed.
     records: u64,
 }
@@ -175,6 +178,7 @@ impl World {
             closing: None,
             ending: None,
             armed: None,
+            sends: HashMap::new(),
             records: 0,
         });
         let conn = &mut self.conns[index];
@@ -600,7 +604,12 @@ impl World {
                     link.lags = false;
                 }
             }
-            ToServer::Send(send) if send.again => self.tally.resend += 1,
+            ToServer::Send(send) => {
+                self.tally.resend += u32::from(send.again);
+                if let Some(link) = self.link_mut(id) {
+                    link.sends.insert(send.request, send.id);
+                }
+            }
             _ => {}
         }
         self.note(|| match message {
@@ -616,10 +625,14 @@ impl World {
     }
 
     fn count(&mut self, id: LinkId, message: &ToClient) {
-        if let ToClient::Error(_, refusal) = message
-            && refusal.code == Code::AfterRefused
-        {
-            self.tally.after_refused += 1;
+        if let ToClient::Error(request, refusal) = message {
+            self.tally.after_refused += u32::from(refusal.code == Code::AfterRefused);
+            let send = self.link_mut(id).and_then(|link| link.sends.get(request));
+            if let Some(send) = send.copied()
+                && !refusal.is_retryable()
+            {
+                self.witness.refuses(send);
+            }
         }
         self.note(|| {
             let text = format!("server says on {id}: {message:?}");

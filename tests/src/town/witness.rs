@@ -78,6 +78,9 @@ struct Item {
     target: Target,
     queued: bool,
     settled: bool,
+    /// Was refused for good at least once. Such a refusal blocks nothing, and is not remembered: if it
+    /// was lost, the send is judged anew, and may come in behind later ones.
+    refused: bool,
 }
 
 impl Witness {
@@ -169,6 +172,13 @@ impl Witness {
         self.canceled.insert(id);
     }
 
+    /// The server refuses a send for good.
+    pub(super) fn refuses(&mut self, id: SendId) {
+        if let Some(item) = self.items.get_mut(&id) {
+            item.refused = true;
+        }
+    }
+
     fn put_item(&mut self, device: usize, item: &OutboxItem) {
         let number = item.label.rsplit('-').next().and_then(|n| n.parse().ok());
         self.items.entry(item.id).or_insert_with(|| Item {
@@ -177,6 +187,7 @@ impl Witness {
             target: item.target.clone(),
             queued: false,
             settled: false,
+            refused: false,
         });
     }
 
@@ -549,7 +560,8 @@ impl Witness {
         for (id, epoch, run) in truth.current() {
             let mut last: HashMap<(usize, &Target), u64> = HashMap::new();
             for entry in &run.entries {
-                let Some(item) = self.items.get(&entry.id) else {
+                let item = self.items.get(&entry.id);
+                let Some(item) = item.filter(|item| !item.refused) else {
                     continue;
                 };
                 let before = last.insert((item.device, &item.target), item.number);
