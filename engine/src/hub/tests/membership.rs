@@ -100,7 +100,7 @@ fn who_is_kicked_while_behind_gets_the_rest_and_then_nothing() {
         assert_eq!(heard.last().unwrap(), "34 ann: kicked bob");
         let device = house.cut(bob);
         let bob = house.log_in_with("bob", &device);
-        assert_eq!(house.told(bob), ["welcome", "conversations"]);
+        assert_eq!(house.told(bob), ["welcome", "conversations #club 34 out"]);
     }
 }
 
