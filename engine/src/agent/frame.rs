@@ -162,6 +162,10 @@ impl Agent {
         let Some(settled) = self.outbox.settle(id, &peer, seq) else {
             return;
         };
+        if settled.blocked {
+            // Its entry came with the log, after a refusal: the server waits for it to be sent again.
+            effects.push(Effect::Write(ToServer::Cancel { target, id }));
+        }
         self.save(vec![ProfileChange::DropItem(id)], Vec::new(), effects);
         for (command, label) in callers_of(settled.callers, settled.label) {
             self.queue.push(Event::Acked {

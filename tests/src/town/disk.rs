@@ -254,8 +254,7 @@ impl Disk {
             };
             match fault {
                 Some(fault) => {
-                    if !after_failed
-                        && let Some(id) = id
+                    if let Some(id) = id
                         && failed.insert(id)
                     {
                         handout.failed.push(id);

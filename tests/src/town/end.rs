@@ -45,7 +45,6 @@ pub(super) enum ServerNews {
 
 #[derive(Debug)]
 pub(super) struct PlainClient {
-    key: [u8; 32],
     fingerprint: String,
     inbox: Vec<u8>,
     taken: usize,
@@ -86,7 +85,6 @@ impl ClientEnd {
 
     pub(super) fn plain(key: [u8; 32], fingerprint: String, now: Time) -> Self {
         Self::Plain(PlainClient {
-            key,
             fingerprint,
             inbox: Vec::new(),
             taken: 0,

@@ -17,7 +17,7 @@ mod truth;
 mod witness;
 mod world;
 
-//pub use script::{Town, Who};
+pub use script::{Town, Who};
 pub use story::{Outcome, simulate};
 
 /// A bug that is planted on purpose, to see that it is found.

@@ -73,6 +73,12 @@ enum Link {
     },
 }
 
+impl Device {
+    pub(super) fn account(&self) -> &str {
+        self.account.as_str()
+    }
+}
+
 impl World {
     /// A new device of an account; the first one makes the account.
     pub(super) fn add_device(&mut self, name: &str, account: &str, quality: Quality) -> usize {
@@ -102,6 +108,11 @@ impl World {
             numbers: 0,
         });
         self.devices.len() - 1
+    }
+
+    /// Makes one device of another: whoever has the key is the device.
+    pub(super) fn copy_key(&mut self, from: usize, to: usize) {
+        self.devices[to].key = Arc::clone(&self.devices[from].key);
     }
 
     /// Starts the program of a device from what its profile holds.

@@ -9,8 +9,7 @@ use chat_engine::hub::{Effect, Hub, Input, Load, Loaded, Policy};
 use chat_engine::port::{Committed, Fault, Write};
 use chat_engine::secure::StaticKey;
 use chat_engine::{
-    Admin, AdminAnswer, ByeReason, Code, LinkId, Refusal, Registration, RoomName, Ticket, Time,
-    ToClient, ToServer, limits, wire,
+    ByeReason, Code, LinkId, Registration, RoomName, Ticket, Time, ToClient, ToServer, limits, wire,
 };
 use fastrand::Rng;
 
@@ -27,8 +26,6 @@ pub(super) struct Server {
     pub(super) key: Arc<StaticKey>,
     /// How wrong its clock is, in microseconds.
     pub(super) wrong: i64,
-    /// What the operator was answered.
-    pub(super) answers: Vec<Result<AdminAnswer, Refusal>>,
     rng: Rng,
 }
 
@@ -66,7 +63,6 @@ impl Server {
             running: None,
             key,
             wrong: 0,
-            answers: Vec::new(),
             rng,
         }
     }
@@ -143,10 +139,6 @@ impl World {
 
     pub(super) fn drain_server(&mut self) {
         self.feed(Input::Drain);
-    }
-
-    pub(super) fn admin(&mut self, wish: Admin) {
-        self.feed(Input::Admin(0, wish));
     }
 
     /// A stream was accepted; it has a place in the hub from now on.
@@ -258,7 +250,8 @@ impl World {
                     let due = Due::Verified(self.server.age, ticket, good);
                     self.after(Duration::from_millis(60), due);
                 }
-                Effect::Admin(_, answer) => self.server.answers.push(answer),
+                // There is no operator.
+                Effect::Admin(..) => {}
                 Effect::Drained => drained = true,
             }
         }
@@ -289,8 +282,13 @@ impl World {
         let Some(takes) = takes else { return };
         let age = self.server.age;
         if std::mem::take(&mut self.tear) {
-            let at = Duration::from_micros(self.rng.u64(0..=takes.as_micros() as u64));
-            self.after(at, Due::Tear(age));
+            // In the middle of it, or when it is done and nobody knows.
+            if self.rng.u8(..) < 60 {
+                self.tear_told = true;
+            } else {
+                let at = Duration::from_micros(self.rng.u64(0..=takes.as_micros() as u64));
+                self.after(at, Due::Tear(age));
+            }
         }
         if self.disk.is_early() {
             self.after(Duration::ZERO, Due::HandOut(age));
@@ -304,6 +302,10 @@ impl World {
             self.witness.complain(fault);
         }
         let age = self.server.age;
+        if std::mem::take(&mut self.tear_told) {
+            let at = Duration::from_micros(self.rng.u64(0..=told.as_micros() as u64));
+            self.after(at, Due::Tear(age));
+        }
         self.after(told, Due::HandOut(age));
         self.await_disk(takes);
     }

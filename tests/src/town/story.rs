@@ -171,6 +171,8 @@ impl Story {
     }
 
     fn plan(&mut self) {
+        // What it took to get here is no story.
+        self.world.tally = Tally::default();
         let mut left = SAYINGS;
         while left > 0 {
             let device = self.rng.usize(0..self.owners.len());
@@ -380,11 +382,12 @@ impl Story {
                 if restore && world.disk.restore() {
                     world.tally.restored += 1;
                     world.witness.restored = true;
+                    world.witness.cursors_lost = true;
                 }
             }
             Act::Drain => world.drain_server(),
             Act::StartServer => {
-                world.tear = false;
+                (world.tear, world.tear_told) = (false, false);
                 world.start_server();
             }
             Act::CrashClient {
@@ -457,7 +460,7 @@ impl Story {
     /// Nothing breaks any more, and everything that was broken works again.
     fn heal(&mut self) {
         let world = &mut self.world;
-        world.tear = false;
+        (world.tear, world.tear_told) = (false, false);
         world.disk.is_full = false;
         world.start_server();
         for device in 0..world.devices.len() {
@@ -475,7 +478,7 @@ impl Story {
                 }
             }
             if world.is_settled() {
-                world.run_for(Duration::from_secs(2));
+                world.run_for(Duration::from_secs(3));
                 if world.is_settled() {
                     return;
                 }
@@ -539,7 +542,9 @@ impl World {
     fn is_settled(&self) -> bool {
         let truth = &self.disk.truth;
         let mut devices = 0..self.devices.len();
+        let mut linked = 0..self.devices.len();
         self.disk.is_idle()
+            && linked.all(|device| self.conn_of(device).is_some())
             && devices.all(|device| self.witness.is_up_to_date(device, truth))
             && self.witness.open(truth).is_empty()
     }

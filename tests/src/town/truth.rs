@@ -44,10 +44,6 @@ impl RunOfLog {
             .get(usize::try_from(seq.0.checked_sub(1)?).ok()?)
     }
 
-    pub(super) fn is_in(&self, account: AccountId) -> bool {
-        self.end(account) == Some(Seq::MAX)
-    }
-
     /// The last place that an account may see; `None` if it never was in.
     pub(super) fn end(&self, account: AccountId) -> Option<Seq> {
         Some(self.spans.get(&account)?.last()?.to)
@@ -132,10 +128,6 @@ impl Truth {
             let run = self.logs.get(&(*id, *epoch))?;
             Some((*id, *epoch, run))
         })
-    }
-
-    pub(super) fn epoch(&self, conversation: ConversationId) -> Option<Epoch> {
-        self.current.get(&conversation).copied()
     }
 
     /// Where a send stands, in all runs.

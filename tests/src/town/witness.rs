@@ -281,7 +281,8 @@ impl Witness {
         truth: &Truth,
     ) -> Result<(), String> {
         let id = entry.conversation;
-        let what = format_args!("{} of {id} {epoch}", entry.seq).to_string();
+        let seq = entry.seq;
+        let what = format_args!("{seq} of {id} {epoch}");
         let real = truth.run(id, epoch).and_then(|run| run.get(entry.seq));
         let real = real.ok_or_else(|| format!("shows entry {what}, which is not on disk"))?;
         let same_body = real.body == entry.body || entry.body.is_deleted();

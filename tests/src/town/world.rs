@@ -37,6 +37,8 @@ pub(super) struct World {
     pub(super) trace: Option<VecDeque<String>>,
     /// The next transaction is torn by a crash.
     pub(super) tear: bool,
+    /// The next one that is committed dies untold.
+    pub(super) tear_told: bool,
     /// Acts of a story that are due.
     pub(super) acts: Vec<usize>,
     scratch: Vec<Vec<u8>>,
@@ -91,6 +93,7 @@ impl World {
             rng,
             trace: None,
             tear: false,
+            tear_told: false,
             acts: Vec::new(),
             scratch: Vec::new(),
         }

@@ -38,6 +38,15 @@ enum Barrier {
     UpTo(u64),
 }
 
+impl Barrier {
+    const fn holds(self, submission: u64) -> bool {
+        match self {
+            Self::All => true,
+            Self::UpTo(barrier) => submission <= barrier,
+        }
+    }
+}
+
 /// Work other than writes.
 #[derive(Debug)]
 pub(super) enum Job {
@@ -156,9 +165,16 @@ impl Inbox {
         let taken = writes.drain(..count).map(|(submission, ticket, write)| {
             let after_failed = match &write {
                 Write::Append(append) if !failed.is_empty() => {
-                    match failed.get(&append.conversation) {
+                    match failed.get_mut(&append.conversation) {
                         Some(Barrier::All) => true,
-                        Some(Barrier::UpTo(barrier)) => submission <= *barrier,
+                        Some(barrier @ Barrier::UpTo(_)) => {
+                            let fails = barrier.holds(submission);
+                            if fails {
+                                // The caller does not know of this failure yet.
+                                *barrier = Barrier::All;
+                            }
+                            fails
+                        }
                         None => false,
                     }
                 }
@@ -182,5 +198,54 @@ impl Inbox {
             Barrier::UpTo(barrier) => next.is_some_and(|next| next <= *barrier),
         });
         work
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{AccountId, SendId};
+    use crate::model::{AccountName, Body, UnixTime};
+    use crate::port::Append;
+
+    const ROOM: ConversationId = ConversationId([1; 16]);
+
+    fn append(number: u8) -> (Ticket, Write) {
+        let append = Append {
+            conversation: ROOM,
+            id: SendId([number; 16]),
+            from: AccountId(1),
+            from_name: AccountName::new("ann").unwrap(),
+            time: UnixTime(0),
+            body: Body::text("x", None),
+            expect: None,
+            target_by: None,
+            changes: Vec::new(),
+        };
+        (Ticket(number.into()), Write::Append(append))
+    }
+
+    fn take(inbox: &Inbox) -> Vec<bool> {
+        let work = inbox.take(Some(Duration::ZERO));
+        work.writes.iter().map(|taken| taken.after_failed).collect()
+    }
+
+    /// The second append failed because of the first, and the third was on its way before anybody
+    /// knew of the second: it must not stand in front of it.
+    #[test]
+    fn what_fails_after_a_failure_is_a_failure_to_the_next_one() {
+        let inbox = Inbox::default();
+        inbox.submit(vec![append(1)]).unwrap();
+        assert_eq!(take(&inbox), [false]);
+        inbox.failed(&[ROOM]);
+        inbox.submit(vec![append(2)]).unwrap();
+        inbox.handed_out(&[ROOM]);
+        inbox.submit(vec![append(3)]).unwrap();
+        assert_eq!(take(&inbox), [true, true]);
+        inbox.submit(vec![append(4)]).unwrap();
+        assert_eq!(take(&inbox), [true]);
+        inbox.handed_out(&[ROOM]);
+        inbox.submit(vec![append(5)]).unwrap();
+        assert_eq!(take(&inbox), [false]);
     }
 }

@@ -160,10 +160,12 @@ impl Writer {
             return;
         }
         self.commits += 1;
-        let handout = match self.transaction(&writes) {
+        let mut behind: Vec<ConversationId> = writes.iter().filter_map(held_back).collect();
+        let mut handout = match self.transaction(&writes) {
             Ok(verdicts) => Handout::from(publish(writes, verdicts)),
             Err(_) => self.one_by_one(writes),
         };
+        handout.failed.append(&mut behind);
         if !handout.failed.is_empty() {
             self.inbox.failed(&handout.failed);
         }
@@ -282,6 +284,14 @@ pub(in crate::adapter) fn roll_back(connection: &Connection) {
     if !connection.is_autocommit() {
         // Without a transaction the next BEGIN works, with one it fails and says why.
         let _ = connection.execute_batch("ROLLBACK");
+    }
+}
+
+/// The conversation of an append that fails because an earlier one did.
+fn held_back(taken: &Taken) -> Option<ConversationId> {
+    match &taken.write {
+        Write::Append(append) if taken.after_failed => Some(append.conversation),
+        _ => None,
     }
 }
 

@@ -313,6 +313,30 @@ fn send_ids_are_made_by_the_servers_date() {
     desk.frame(welcome);
     desk.say("hi");
     assert_eq!(desk.sends()[0].id.time().millis(), servers.millis());
+    // Somebody sets the clock right while the link is up.
+    desk.now.date = servers + std::time::Duration::from_secs(7 * 24 * 3600);
+    desk.say("again");
+    assert_eq!(desk.sends()[0].id.time().millis(), servers.millis());
+}
+
+/// The server waited for it, and refused everything behind it for ever.
+#[test]
+fn a_refused_send_that_turns_out_to_be_in_the_log_is_not_waited_for() {
+    let mut desk = Desk::at_work(setup(), 0);
+    desk.say("one");
+    desk.say("two");
+    let sends = desk.sends();
+    refused(
+        &mut desk,
+        &sends[0],
+        Refusal::new(Code::Storage).retry_in(700),
+    );
+    refused(&mut desk, &sends[1], Refusal::new(Code::AfterRefused));
+    desk.frame(own_entry(1, sends[0].id));
+    assert!(
+        matches!(&desk.sent[..], [ToServer::Cancel { id, .. }, ToServer::Send(next)]
+        if *id == sends[0].id && next.id == sends[1].id)
+    );
 }
 
 #[test]

@@ -340,6 +340,54 @@ fn after_a_refusal_for_now_later_sends_wait_until_it_comes_again() {
     assert_eq!(house.heard(ann), ["2 ann: first", "3 ann: second"]);
 }
 
+/// The look-up of the second began before the first one failed, and ended after it: it went into the
+/// log in front of it.
+#[test]
+fn a_send_that_was_looked_up_while_an_earlier_one_failed_waits_for_that_one() {
+    let mut house = House::new();
+    let ann = house.register("ann");
+    house.room("lobby", &[ann]);
+    house.store.faults.push_back(Fault::Full("test".into()));
+    (house.hold_writes, house.hold_reads) = (true, true);
+    let first = house.say(ann, "#lobby", "first");
+    let second = house.new_id();
+    house.say_again(ann, "#lobby", second, "second");
+    house.commit();
+    house.answer_reads();
+    assert_eq!(
+        house.answered(ann),
+        ["storage again", "after_refused again"]
+    );
+    (house.hold_writes, house.hold_reads) = (false, false);
+    house.say_again(ann, "#lobby", first, "first");
+    house.say_again(ann, "#lobby", second, "second");
+    assert_eq!(house.heard(ann), ["2 ann: first", "3 ann: second"]);
+}
+
+/// The look-up of the second failed before the write of the first did. The first was told to wait for
+/// an earlier one, and nothing of the conversation was taken before the second came again, which never
+/// happened.
+#[test]
+fn the_first_of_two_that_failed_is_the_one_that_has_to_come_again() {
+    let mut house = House::new();
+    let ann = house.register("ann");
+    house.room("lobby", &[ann]);
+    house.store.faults.push_back(Fault::Full("test".into()));
+    house.store.bad_reads = 1;
+    house.hold_writes = true;
+    let first = house.say(ann, "#lobby", "first");
+    let second = house.new_id();
+    house.say_again(ann, "#lobby", second, "second");
+    house.commit();
+    assert_eq!(house.answered(ann), ["storage again", "storage again"]);
+    house.hold_writes = false;
+    house.say_again(ann, "#lobby", second, "second");
+    assert_eq!(house.answered(ann), ["after_refused again"]);
+    house.say_again(ann, "#lobby", first, "first");
+    house.say_again(ann, "#lobby", second, "second");
+    assert_eq!(house.heard(ann), ["2 ann: first", "3 ann: second"]);
+}
+
 #[test]
 fn a_batch_that_fails_fails_in_order_and_only_for_its_conversation() {
     let mut house = House::new();
