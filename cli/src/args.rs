@@ -105,7 +105,7 @@ pub(crate) struct ServeArgs {
 /// How to reach a server and who to be there.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DialArgs {
-    /// chat://[NAME@]HOST:PORT[/ROOM][?fp=..&invite=..], as an invite says it.
+    #[arg(help = "chat://[NAME@]HOST:PORT[/ROOM][?fp=..&invite=..], as an invite says it")]
     pub(crate) target: String,
     /// Who to be, unless the link says it.
     #[arg(long, value_name = "NAME")]

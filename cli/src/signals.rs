@@ -2,6 +2,7 @@
 
 use std::io;
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use async_channel::Receiver;
@@ -18,7 +19,7 @@ pub(crate) fn watch() -> Result<Receiver<i32>, Failure> {
     let watcher = move || {
         let mut first = true;
         for signal in signals.forever() {
-            if !first {
+            if !first || AT_ONCE.load(Ordering::Relaxed) {
                 // What a shell says of a program that the signal killed.
                 process::exit(128 + signal);
             }
@@ -33,3 +34,14 @@ pub(crate) fn watch() -> Result<Receiver<i32>, Failure> {
         .map_err(failed)?;
     Ok(receiver)
 }
+
+/// Does something that blocks, such as a question to a person, and lets the first signal end the
+/// program meanwhile: nobody else could.
+pub(crate) fn at_once<T>(ask: impl FnOnce() -> T) -> T {
+    AT_ONCE.store(true, Ordering::Relaxed);
+    let answer = ask();
+    AT_ONCE.store(false, Ordering::Relaxed);
+    answer
+}
+
+static AT_ONCE: AtomicBool = AtomicBool::new(false);

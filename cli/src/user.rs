@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use chat_engine::Secret;
+use chat_engine::{Secret, limits};
 
 use crate::args::{
     BackupArgs, DataArgs, InviteArgs, KeyArgs, KeyVerb, RightsArg, UserArgs, UserVerb,
@@ -114,6 +114,13 @@ pub(crate) fn ask_password(prompt: &str) -> Result<Secret, Failure> {
 /// Asks for a password that will be needed again, so twice.
 pub(crate) fn ask_new_password(name: &str) -> Result<Secret, Failure> {
     let first = ask_password(&format!("New password of {name}: "))?;
+    // The server's rule, before the person types it again.
+    if first.reveal().len() < limits::PASSWORD_MIN_BYTES {
+        return Err(Failure::Failed(format!(
+            "a password has at least {} bytes; try again with a longer one",
+            limits::PASSWORD_MIN_BYTES
+        )));
+    }
     match first == ask_password("The same again: ")? {
         true => Ok(first),
         false => Err(Failure::Failed("the two differ; try again".to_owned())),

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use zeroize::Zeroize as _;
 
-use crate::error::{Error, Misuse};
 use crate::limits;
-use crate::model::AccountName;
+use crate::model::{AccountName, Registration};
 
 /// How a client connects.
 #[derive(Clone, Debug)]
@@ -158,33 +157,6 @@ pub enum StorePlace {
     /// In SQLite and files in this folder, made with mode 0700 when it is missing. One process at a
     /// time.
     Folder(PathBuf),
-}
-
-/// Who may open an account.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Registration {
-    /// Anybody.
-    Open,
-    /// Who has an invite.
-    Invite,
-    /// Nobody but the operator.
-    Closed,
-}
-
-impl std::str::FromStr for Registration {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "open" => Ok(Self::Open),
-            "invite" => Ok(Self::Invite),
-            "closed" => Ok(Self::Closed),
-            _ => Err(Misuse::Other(format!(
-                "registration is open, invite or closed, not \"{text}\""
-            ))
-            .into()),
-        }
-    }
 }
 
 /// What of the logs is kept. Only whole prefixes are cut.

@@ -2,8 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chat_engine::port::Random;
 use chat_engine::secure::StaticKey;
@@ -22,19 +23,15 @@ impl Random for Counter {
     }
 }
 
-struct Raw {
-    stream: TcpStream,
+struct Raw<S> {
+    stream: S,
     conduit: Conduit,
     now: Time,
 }
 
-impl Raw {
-    fn connect(server: &Server, seed: u8) -> Self {
+impl<S: Read + Write> Raw<S> {
+    fn connect(stream: S, seed: u8) -> Self {
         let key = Arc::new(StaticKey::generate(&mut Counter(seed)));
-        let stream = TcpStream::connect(server.addresses()[0]).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
         let now = Time(1);
         let mut raw = Self {
             stream,
@@ -101,8 +98,8 @@ impl Raw {
         }
     }
 
-    fn enter(server: &Server, name: &str, seed: u8) -> Self {
-        let mut raw = Self::connect(server, seed);
+    fn enter(stream: S, name: &str, seed: u8) -> Self {
+        let mut raw = Self::connect(stream, seed);
         raw.say(&ToServer::Login(Login {
             account: name.into(),
             password: Some("a long password".into()),
@@ -123,26 +120,44 @@ impl Raw {
     }
 }
 
-#[test]
-fn two_raw_clients_talk_in_the_lobby() {
+fn serve() -> (Server, std::thread::JoinHandle<()>) {
     let config = ServerConfig {
         listen: vec!["127.0.0.1:0".into()],
         registration: Registration::Open,
         ..ServerConfig::default()
     };
     let (server, driver) = pollster::block_on(Server::start(config)).unwrap();
-    let running = std::thread::spawn(move || pollster::block_on(driver.run()));
+    (
+        server,
+        std::thread::spawn(move || pollster::block_on(driver.run())),
+    )
+}
 
-    let mut ann = Raw::enter(&server, "ann", 1);
-    let mut bob = Raw::enter(&server, "bob", 2);
+fn dial(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.addresses()[0]).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    stream
+}
+
+fn send_id(number: u8) -> SendId {
+    let date = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    SendId::new(UnixTime(date.as_micros() as u64), [number; 10])
+}
+
+#[test]
+fn two_raw_clients_talk_in_the_lobby() {
+    let (server, running) = serve();
+    let mut ann = Raw::enter(dial(&server), "ann", 1);
+    let mut bob = Raw::enter(dial(&server), "bob", 2);
     bob.hear_until(|message| match message {
         ToClient::Entry(entry) if entry.from_name.as_str() == "bob" => Some(()),
         _ => None,
     });
-    let date = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
-    let id = SendId::new(UnixTime(date.as_micros() as u64), [3; 10]);
+    let id = send_id(3);
     ann.say(&ToServer::Send(Send {
         request: RequestId(1),
         target: Target::Room(RoomName::new("lobby").unwrap()),
@@ -170,5 +185,54 @@ fn two_raw_clients_talk_in_the_lobby() {
         _ => None,
     });
     assert_eq!(reason, ByeReason::Shutdown);
+    running.join().unwrap();
+}
+
+/// A peer that asked for more than it reads could not be closed: the link's task looked at nothing but
+/// the stream, which never took the rest. It kept its descriptor for as long as it sent pings, and by
+/// logging in again and again a single account could hold all of them.
+#[test]
+fn a_link_that_never_reads_ends_when_its_device_comes_again() {
+    let (server, running) = serve();
+    let (near, far) = UnixStream::pair().unwrap();
+    near.set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    let far = async_io::Async::new(far).unwrap();
+    let serving = server.clone();
+    let link = std::thread::spawn(move || pollster::block_on(serving.serve_stream(far, None)));
+    let mut deaf = Raw::enter(near, "ann", 1);
+    let target = || Target::Room(RoomName::new("lobby").unwrap());
+    // As large as a frame of a conduit may be that does not know of the login.
+    let text = "x".repeat(limits::LOGIN_FRAME_BYTES - 200);
+    for number in 1..=6 {
+        let id = send_id(number);
+        deaf.say(&ToServer::Send(Send {
+            request: RequestId(number.into()),
+            target: target(),
+            id,
+            again: false,
+            body: Body::text(&text, None),
+        }));
+        deaf.hear_until(|message| {
+            matches!(message, ToClient::Ack { id: acked, .. } if acked == id).then_some(())
+        });
+    }
+    for number in 0..limits::REQUESTS as u32 {
+        let wish = Request::History {
+            target: target(),
+            from: HistoryFrom::End,
+            limit: 100,
+        };
+        deaf.say(&ToServer::Request(RequestId(10 + number), wish));
+    }
+    // Nothing is read any more; the socket takes a small part of what was asked for.
+    let mut again = Raw::enter(dial(&server), "ann", 1);
+    let began = Instant::now();
+    link.join().unwrap();
+    let took = began.elapsed();
+    assert!(took < limits::DEAD_AFTER / 2, "only silence ended it");
+
+    again.say(&ToServer::Bye);
+    pollster::block_on(server.drain());
     running.join().unwrap();
 }

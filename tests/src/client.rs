@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::folder::copy_folder;
 use crate::process::{Process, chat_cli};
 use crate::server::Server;
 
@@ -19,6 +20,7 @@ pub struct Device {
     name: String,
     password: Option<String>,
     register: bool,
+    invite: Option<String>,
     args: Vec<String>,
 }
 
@@ -37,6 +39,7 @@ impl Device {
             name: name.to_owned(),
             password: Some(format!("the password of {name}")),
             register: true,
+            invite: None,
             args: vec!["--join".to_owned(), "lobby".to_owned()],
         }
     }
@@ -59,6 +62,27 @@ impl Device {
     #[must_use]
     pub fn saying(mut self, password: Option<&str>) -> Self {
         self.password = password.map(str::to_owned);
+        self
+    }
+
+    /// Comes by this invite link's token.
+    #[must_use]
+    pub fn invited(mut self, link: &str) -> Self {
+        let token = link
+            .split_once("invite=")
+            .map(|(_, token)| token.to_owned());
+        self.invite = token;
+        self
+    }
+
+    /// Uses this profile, of an earlier run of this or another version.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be copied.
+    #[must_use]
+    pub fn with_profile(self, profile: &Path) -> Self {
+        copy_folder(profile, &self.profile()).expect("the profile is copied");
         self
     }
 
@@ -102,8 +126,12 @@ impl Device {
     #[must_use]
     pub fn start(&self) -> Client {
         let mut command = chat_cli(self.home.path());
+        let mut link = format!("chat://{}", self.address);
+        if let Some(token) = &self.invite {
+            link += &format!("?invite={token}");
+        }
         command
-            .args(["connect", &format!("chat://{}", self.address)])
+            .args(["connect", &link])
             .args(["--json", "--user", &self.name])
             .args(["--fingerprint", &self.fingerprint, "--profile"])
             .arg(self.profile());
@@ -237,19 +265,4 @@ impl Client {
     pub fn ends(&mut self) -> i32 {
         self.process.ends()
     }
-}
-
-fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(to)?;
-    std::fs::set_permissions(to, std::fs::metadata(from)?.permissions())?;
-    for item in std::fs::read_dir(from)? {
-        let item = item?;
-        let copy = to.join(item.file_name());
-        if item.file_type()?.is_dir() {
-            copy_folder(&item.path(), &copy)?;
-        } else {
-            std::fs::copy(item.path(), copy)?;
-        }
-    }
-    Ok(())
 }

@@ -4,14 +4,17 @@
 
 mod client;
 pub mod faults;
+mod folder;
 mod process;
 mod proxy;
 mod server;
+pub mod town;
 
 pub use client::{Client, Device};
+pub use folder::copy_folder;
 pub use process::{Process, chat_cli, is_long};
 pub use proxy::{Direction, Proxy};
-pub use server::Server;
+pub use server::{Ran, Server};
 
 /// The examples of the front page are run as tests.
 #[cfg(doctest)]

@@ -16,8 +16,9 @@ use chat_engine::secure::StaticKey;
 use chat_engine::session::conduit::Conduit;
 use chat_engine::wire::{self, Decoded};
 use chat_engine::{
-    Answer, Body, Change, ConversationId, Entry, Extensions, Login, Request, RequestId, Resume,
-    RoomName, Send, SendId, Seq, Target, Time, ToClient, ToServer, UnixTime, limits,
+    AccountName, Answer, Body, Change, ConversationId, Entry, Extensions, Login, Request,
+    RequestId, Resume, RoomName, Send, SendId, Seq, Target, Time, ToClient, ToServer, UnixTime,
+    limits,
 };
 
 /// Whom to connect to, and as whom.
@@ -107,7 +108,7 @@ impl Link {
 
     async fn log_in(&mut self, host: &Host, number: usize) -> Result<()> {
         let login = Login {
-            account: format!("bench-{:x}-{number}", host.run),
+            account: account(host, number).to_string(),
             password: None,
             register: true,
             invite: host.invite.clone(),
@@ -131,7 +132,7 @@ impl Link {
     }
 
     /// Makes a room, or comes into it.
-    pub(super) async fn join(&mut self, room: &str, create: bool) -> Result<ConversationId> {
+    pub(super) async fn join(&mut self, room: &str, create: bool) -> Result<Target> {
         let room = RoomName::new(room)?;
         let wish = if create {
             Request::Create {
@@ -155,7 +156,7 @@ impl Link {
                 ToClient::Answer(answered, Answer::Entered { conversation, .. })
                     if answered == request =>
                 {
-                    return Ok(conversation);
+                    return Ok(Target::Conversation(conversation));
                 }
                 ToClient::Error(answered, refusal) if answered == request => {
                     bail!("{refusal}")
@@ -166,16 +167,12 @@ impl Link {
     }
 
     /// One send, as a frame for [`write_frames`](Self::write_frames).
-    pub(super) fn send_frame(
-        &mut self,
-        conversation: ConversationId,
-        text: &str,
-    ) -> Result<Vec<u8>> {
+    pub(super) fn send_frame(&mut self, target: Target, text: &str) -> Result<Vec<u8>> {
         let mut random = [0; 10];
         self.random.fill(&mut random);
         let send = Send {
             request: self.request(),
-            target: Target::Conversation(conversation),
+            target,
             id: SendId::new(self.date + self.start.elapsed(), random),
             again: false,
             body: Body::text(text, None),
@@ -323,6 +320,11 @@ impl Link {
         let since: Duration = self.start.elapsed();
         Time(since.as_micros() as u64)
     }
+}
+
+/// What a client is called.
+pub(super) fn account(host: &Host, number: usize) -> AccountName {
+    AccountName::new(&format!("bench-{:x}-{number}", host.run)).expect("letters, digits and lines")
 }
 
 /// Reading and writing once, without waiting.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use async_io::Timer;
 use async_lock::Semaphore;
-use chat_engine::{ConversationId, Kind, ToClient};
+use chat_engine::{Kind, Target, ToClient};
 use event_listener::Event;
 use futures_lite::FutureExt;
 use serde_json::{Value, json};
@@ -52,6 +52,13 @@ pub(crate) struct BenchArgs {
     /// Messages of one sender that are under way at a time.
     #[arg(long, default_value_t = 16)]
     window: usize,
+    /// Direct conversations of two members each instead of rooms.
+    #[arg(long)]
+    direct: bool,
+    /// More members of each room that stop reading, as a stopped program does, until the others have
+    /// everything; then they must get all of it, too.
+    #[arg(long, default_value_t = 0)]
+    stopped: usize,
     /// One JSON line instead of a table.
     #[arg(long)]
     json: bool,
@@ -95,6 +102,10 @@ fn load(args: &BenchArgs, host: Host) -> Result<()> {
         "a room has no more senders than members"
     );
     ensure!(args.window > 0, "the window is at least 1");
+    ensure!(
+        !args.direct || args.members == 2,
+        "a direct conversation has two members"
+    );
     let limit = chat_engine::limits::TEXT_BYTES;
     ensure!(
         (17..=limit).contains(&args.size),
@@ -158,19 +169,23 @@ impl Load {
         });
         let go = Rc::new(Event::new());
         let mut tasks = Vec::new();
+        let mut stopped = Vec::new();
         for room in 0..args.rooms {
             let pace = Rc::new(Pace::default());
             let name = format!("bench-{:x}-{room}", self.host.run);
             for member in 0..args.members {
                 let number = room * args.members + member;
                 let mut link = self.enter(number).await?;
-                let conversation = link
-                    .join(&name, member == 0)
-                    .await
-                    .with_context(|| format!("client {number} and its room"))?;
+                let target = if args.direct {
+                    // Numbers of two neighbours differ in the last bit.
+                    Target::Account(link::account(&self.host, number ^ 1))
+                } else {
+                    let room = link.join(&name, member == 0).await;
+                    room.with_context(|| format!("client {number} and its room"))?
+                };
                 let client = Client {
                     link,
-                    conversation,
+                    target,
                     pace: Rc::clone(&pace),
                     counts: Rc::clone(&counts),
                     is_marker: member == args.members - 1,
@@ -180,6 +195,12 @@ impl Load {
                     (member < args.senders).then(|| Rc::clone(&go)),
                 );
                 tasks.push(self.executor.spawn(work));
+            }
+            for late in 0..args.stopped {
+                let number = (args.rooms + room) * args.members + late;
+                let mut link = self.enter(number).await?;
+                link.join(&name, false).await?;
+                stopped.push(link);
             }
         }
         // What the joins brought is read by now; nothing of it is measured.
@@ -203,6 +224,11 @@ impl Load {
         if let Some(error) = counts.failed.take() {
             return Err(error);
         }
+        let memory_kib = self.server_usage().memory_kib;
+        let mut thawed = 0;
+        for mut link in stopped {
+            thawed += read_all(&mut link, args.senders * args.messages).await?;
+        }
         let delivered = counts.delivered.get();
         let mut latencies = counts.latencies_us.take();
         latencies.sort_unstable();
@@ -220,6 +246,10 @@ impl Load {
             "client_us_per_delivery": own_cpu_s * 1e6 / delivered.max(1) as f64,
             "p50_us": at(0.5), "p99_us": at(0.99), "max_us": at(1.0),
         });
+        if args.stopped > 0 {
+            report["delivered_after_stop"] = thawed.into();
+            report["server_kib"] = memory_kib.into();
+        }
         if self.server().is_some() {
             report["server_cpu_s"] = server_cpu_s.into();
             report["server_us_per_delivery"] =
@@ -318,7 +348,7 @@ impl Load {
 /// A member of a room.
 struct Client {
     link: Link,
-    conversation: ConversationId,
+    target: Target,
     pace: Rc<Pace>,
     counts: Rc<Counts>,
     is_marker: bool,
@@ -384,7 +414,7 @@ impl Client {
         for _ in 0..count {
             let mut text = format!("T{:016x}", self.counts.start.elapsed().as_nanos() as u64);
             text.extend(std::iter::repeat_n('x', args.size - text.len()));
-            frames.push(self.link.send_frame(self.conversation, &text)?);
+            frames.push(self.link.send_frame(self.target.clone(), &text)?);
         }
         if count > 0 {
             self.link.write_frames(&frames).await?;
@@ -396,9 +426,7 @@ impl Client {
         let mut count = 0;
         while let Some(message) = self.link.next()? {
             match message {
-                ToClient::Entry(entry)
-                    if entry.conversation == self.conversation && entry.body.kind == Kind::TEXT =>
-                {
+                ToClient::Entry(entry) if entry.body.kind == Kind::TEXT => {
                     let text = std::str::from_utf8(&entry.body.data)?;
                     let sent = text.get(1..17).context("a text that nobody sent")?;
                     let sent = u64::from_str_radix(sent, 16)?;
@@ -426,6 +454,23 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// Reads what waited for a member that did not read.
+async fn read_all(link: &mut Link, expected: usize) -> Result<usize> {
+    let mut count = 0;
+    while count < expected {
+        while let Some(message) = link.next()? {
+            count += usize::from(
+                matches!(message, ToClient::Entry(entry) if entry.body.kind == Kind::TEXT),
+            );
+        }
+        link.settle().await?;
+        if count < expected {
+            link.read().await?;
+        }
+    }
+    Ok(count)
 }
 
 fn print_table(report: &Value) {

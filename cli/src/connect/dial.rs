@@ -11,7 +11,7 @@ use futures_lite::future;
 use crate::args::DialArgs;
 use crate::exit::{Failure, complain};
 use crate::url::{self, Place};
-use crate::{paths, user};
+use crate::{paths, signals, user};
 
 /// What the command line says about the other end.
 pub(crate) struct Dial {
@@ -134,7 +134,7 @@ impl Online {
     }
 }
 
-/// Asks a person about the key of a new server.
+/// Asks a person about the key of a new server, until the answer is one.
 pub(super) fn asks_about(fingerprint: &str) -> Result<bool, Failure> {
     let mut out = io::stderr();
     write!(
@@ -142,15 +142,29 @@ pub(super) fn asks_about(fingerprint: &str) -> Result<bool, Failure> {
         "This server is new. Its key is\n  {fingerprint}\nCompare it with what its operator says. \
          Accept it (yes/no/fingerprint)? "
     )?;
-    out.flush()?;
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line)?;
-    Ok(accepts(line.trim(), fingerprint))
+    loop {
+        out.flush()?;
+        let mut line = String::new();
+        if signals::at_once(|| io::stdin().lock().read_line(&mut line))? == 0 {
+            return Ok(false);
+        }
+        match answer(line.trim(), fingerprint) {
+            Some(accepted) => return Ok(accepted),
+            None => write!(out, "Please type yes, no, or the fingerprint: ")?,
+        }
+    }
 }
 
-fn accepts(line: &str, shown: &str) -> bool {
-    line.eq_ignore_ascii_case("yes")
-        || url::fingerprint(line).is_ok_and(|expected| expected == shown)
+/// A fingerprint says yes where it is the one that is shown; another one says no.
+fn answer(line: &str, shown: &str) -> Option<bool> {
+    if line.eq_ignore_ascii_case("yes") {
+        return Some(true);
+    }
+    if line.eq_ignore_ascii_case("no") {
+        return Some(false);
+    }
+    let expected = url::fingerprint(line).ok()?;
+    Some(expected == shown)
 }
 
 /// What the owner recognizes the device by.
@@ -176,12 +190,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_accepted_by_a_word_or_by_itself() {
+    fn a_key_is_accepted_by_a_word_or_by_itself_and_anything_else_is_asked_again() {
         let shown = format!("SHA256:{}", "a".repeat(43));
-        assert!(accepts("yes", &shown));
-        assert!(accepts(&"a".repeat(43), &shown));
-        for line in ["", "y", "no", &"b".repeat(43)] {
-            assert!(!accepts(line, &shown), "{line}");
+        assert_eq!(answer("yes", &shown), Some(true));
+        assert_eq!(answer(&"a".repeat(43), &shown), Some(true));
+        assert_eq!(answer("no", &shown), Some(false));
+        assert_eq!(answer(&"b".repeat(43), &shown), Some(false));
+        // What a person meant to say in the room must not end the program.
+        for line in ["", "y", "n", "hello ann"] {
+            assert_eq!(answer(line, &shown), None, "{line}");
         }
     }
 }

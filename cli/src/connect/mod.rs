@@ -317,7 +317,8 @@ impl<F: Face> Talk<'_, F> {
 
     /// As SSH does it: a person compares the fingerprint, a script must have said it before.
     fn decide(&mut self, key: [u8; 32], fingerprint: &str) -> Result<(), Failure> {
-        if self.face.asks() && dial::asks_about(fingerprint)? {
+        let asks = self.face.asks();
+        if asks && dial::asks_about(fingerprint)? {
             return self
                 .online
                 .client
@@ -325,10 +326,16 @@ impl<F: Face> Talk<'_, F> {
                 .map(drop)
                 .map_err(Failure::Client);
         }
-        self.stopped = Some(Failure::UnknownKey(format!(
-            "nobody decided about the server's key {fingerprint} yet; compare it with what its \
-             operator says and use --fingerprint, or --accept-new to accept it unseen"
-        )));
+        self.stopped = Some(Failure::UnknownKey(match asks {
+            true => format!(
+                "the server's key {fingerprint} was not accepted; it was told neither a name nor a \
+                 password"
+            ),
+            false => format!(
+                "nobody decided about the server's key {fingerprint} yet; compare it with what its \
+                 operator says and use --fingerprint, or --accept-new to accept it unseen"
+            ),
+        }));
         self.leave()
     }
 

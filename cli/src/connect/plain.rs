@@ -12,8 +12,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use chat_engine::json::timestamp;
 use chat_engine::{
-    AccountName, Answer, Command, CommandId, Content, Entry, Error, Event, GapReason, HistoryFrom,
-    HistoryItem, ItemState, Kind, Peer, PresenceState, Request, RoomName, Seq, UnixTime, limits,
+    AccountName, Answer, ByeReason, Code, Command, CommandId, Content, Entry, Error, Event,
+    GapReason, HistoryFrom, HistoryItem, ItemState, Kind, Peer, PresenceState, Request, RoomName,
+    Seq, UnixTime, limits,
 };
 
 use super::sanitize::sanitize;
@@ -240,6 +241,12 @@ impl<W: Write> Plain<W> {
                 command, refusal, ..
             } => {
                 let asked = command.and_then(|command| self.asked.remove(&command));
+                // What the start asked for itself goes with the link; why that ended is told anyway.
+                if matches!(asked, Some(Asked::Enter(_) | Asked::Backlog(_)))
+                    && (self.me.is_none() || refusal.code == Code::Lost)
+                {
+                    return Ok(Vec::new());
+                }
                 let about = match &asked {
                     Some(Asked::Enter(peer) | Asked::Backlog(peer) | Asked::History(peer)) => {
                         format!("{}: ", name(peer))
@@ -304,10 +311,12 @@ impl<W: Write> Plain<W> {
             Event::Presence(presence) => {
                 let who = &presence.account;
                 let text = match (presence.state, presence.reason) {
+                    (PresenceState::Offline, None | Some(ByeReason::Left)) => {
+                        format!("{who} left")
+                    }
                     (PresenceState::Offline, Some(reason)) => {
                         format!("{who} left ({})", reason.as_str())
                     }
-                    (PresenceState::Offline, None) => format!("{who} left"),
                     (state, _) => format!("{who} is {} {}", state.as_str(), presence.text),
                 };
                 self.note(None, text.trim_end())?;

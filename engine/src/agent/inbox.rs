@@ -54,6 +54,9 @@ struct Place {
     /// Whether `received` binds: before the first entry, only the server knows where a device
     /// without a position starts.
     started: bool,
+    /// A position was handed out to be saved. Until then a crash would make this a new device in the
+    /// conversation, which starts where the account has read: behind what it has to show.
+    saved: bool,
     /// The position in the run of the log before this one, until the gap that tells the application
     /// of the change is here.
     before: Option<(Epoch, Seq)>,
@@ -70,6 +73,7 @@ impl Inbox {
                 received: position.seq,
                 taken: position.seq,
                 started: true,
+                saved: true,
                 before: None,
             };
             self.places.insert(position.conversation, place);
@@ -145,6 +149,7 @@ impl Inbox {
             received: item.read,
             taken: item.read,
             started: false,
+            saved: false,
             before: None,
         };
         self.places.insert(item.id, place);
@@ -172,6 +177,10 @@ impl Inbox {
                 changes.push(ProfileChange::DropPosition(*id));
             }
             keep
+        });
+        changes.sort_by_key(|change| match change {
+            ProfileChange::DropPosition(id) => Some(*id),
+            _ => None,
         });
         for change in &changes {
             if let ProfileChange::DropPosition(id) = change {
@@ -312,7 +321,8 @@ impl Inbox {
         self.unsaved_due = None;
         let mut changes = Vec::new();
         for id in std::mem::take(&mut self.unsaved) {
-            if let Some(place) = self.places.get(&id) {
+            if let Some(place) = self.places.get_mut(&id) {
+                place.saved = true;
                 changes.push(ProfileChange::SetPosition(Position {
                     conversation: id,
                     epoch: place.epoch,
@@ -360,8 +370,16 @@ impl Inbox {
 
     fn touch(&mut self, conversation: ConversationId, now: Time) {
         self.unsaved.insert(conversation);
-        let due = self.unsaved_due;
-        self.unsaved_due = Some(due.unwrap_or(now + limits::POSITION_WRITE));
+        let is_first = self
+            .places
+            .get(&conversation)
+            .is_some_and(|place| !place.saved);
+        let due = if is_first {
+            now
+        } else {
+            now + limits::POSITION_WRITE
+        };
+        self.unsaved_due = Some(self.unsaved_due.map_or(due, |held| held.min(due)));
     }
 
     /// Makes room for one more conversation.

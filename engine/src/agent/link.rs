@@ -286,8 +286,7 @@ impl Agent {
             self.save(vec![ProfileChange::Enrolled(true)], Vec::new(), effects);
         }
         self.full_login = false;
-        let millis = |date: u64| i64::try_from(date).unwrap_or(i64::MAX);
-        self.date_offset = millis(welcome.date.millis()) - millis(now.date.millis());
+        self.server_date = Some((now.time, welcome.date));
         self.link = Link::Up(now.time);
         self.next_request = FIRST_REQUEST;
         let credit = welcome.limits.entry_credit;

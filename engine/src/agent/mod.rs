@@ -22,7 +22,7 @@ use crate::id::{RequestId, SendId, Ticket};
 use crate::limits;
 use crate::model::{
     Answer, Body, Code, Now, Peer, PresenceState, Refusal, Request, Target, Time, ToClient,
-    ToServer, Welcome,
+    ToServer, UnixTime, Welcome,
 };
 use crate::port::{ProfileChange, Random};
 
@@ -60,8 +60,9 @@ pub struct Agent {
     /// The server does not know the enrolled key: log in with all there is.
     full_login: bool,
     welcome: Option<Arc<Welcome>>,
-    /// What to add to our date to get the server's, in milliseconds.
-    date_offset: i64,
+    /// The server's date at its last welcome, and when that was. Send ids count on from it: this
+    /// machine's date may be wrong, and may be set while a link is up.
+    server_date: Option<(Time, UnixTime)>,
     outbox: Outbox,
     inbox: Inbox,
     asks: Asks,
@@ -159,7 +160,7 @@ impl Agent {
             failures: 0,
             full_login: false,
             welcome: None,
-            date_offset: 0,
+            server_date: None,
             outbox,
             inbox,
             asks: Asks::default(),
@@ -409,8 +410,11 @@ impl Agent {
     fn new_send_id(&mut self, now: Now) -> SendId {
         let mut random = [0; 10];
         self.random.fill(&mut random);
-        let millis = now.date.millis().saturating_add_signed(self.date_offset);
-        SendId::new(crate::model::UnixTime::from_millis(millis), random)
+        let date = match self.server_date {
+            Some((then, date)) => date + now.time.since(then),
+            None => now.date,
+        };
+        SendId::new(date, random)
     }
 
     fn leave(&mut self, leave: Leave, effects: &mut Vec<Effect>) {

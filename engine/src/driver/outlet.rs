@@ -67,7 +67,7 @@ impl Outlet {
             Lane::Control => inner.control.push_back(frame),
             Lane::Text => inner.text.push_back(frame),
         }
-        !std::mem::replace(&mut inner.touched, true)
+        !std::mem::replace(&mut inner.touched, true) || inner.overflow
     }
 
     pub(crate) fn enter(&self) -> bool {
@@ -79,7 +79,9 @@ impl Outlet {
     pub(crate) fn close(&self, bye: Option<(ByeReason, String)>) -> bool {
         let mut inner = self.lock();
         inner.closing.get_or_insert(bye);
-        !std::mem::replace(&mut inner.touched, true)
+        inner.touched = true;
+        // Also where frames lie here already: a task that is busy writing leaves those alone.
+        true
     }
 
     /// Wakes the link's task.
@@ -90,10 +92,12 @@ impl Outlet {
         }
     }
 
-    /// Takes everything out, or leaves a waker.
-    pub(crate) fn take(&self, waker: &Waker) -> Option<Taken> {
+    /// Takes everything out, or leaves a waker. A task that is `busy` writing takes nothing but the
+    /// news that the link ends: its peer may never read what comes before that.
+    pub(crate) fn take(&self, busy: bool, waker: &Waker) -> Option<Taken> {
         let mut inner = self.lock();
-        if !inner.touched {
+        let ends = inner.closing.is_some() || inner.overflow;
+        if !inner.touched || (busy && !ends) {
             if !inner
                 .waker
                 .as_ref()
@@ -128,10 +132,55 @@ impl Outlet {
         if self.inlet.fetch_sub(1, Ordering::AcqRel) != limits::INLET_FRAMES {
             return false;
         }
-        !std::mem::replace(&mut self.lock().touched, true)
+        self.lock().touched = true;
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(bytes: usize) -> Arc<[u8]> {
+        vec![0; bytes].into()
+    }
+
+    #[test]
+    fn a_link_that_is_busy_writing_leaves_frames_and_hears_of_its_end() {
+        let outlet = Outlet::default();
+        assert!(outlet.push(Lane::Text, frame(1)));
+        assert!(outlet.take(true, Waker::noop()).is_none());
+        assert!(
+            outlet.close(None),
+            "the task is woken though frames lie there"
+        );
+        let taken = outlet.take(true, Waker::noop()).expect("the end is told");
+        assert_eq!((taken.text.len(), taken.closing), (1, Some(None)));
+    }
+
+    #[test]
+    fn a_link_that_is_busy_writing_hears_that_it_has_too_much_waiting() {
+        let outlet = Outlet::default();
+        assert!(outlet.push(Lane::Text, frame(1)));
+        assert!(outlet.push(Lane::Text, frame(limits::OUTLET_BYTES)));
+        assert!(outlet.take(true, Waker::noop()).unwrap().overflow);
+        assert!(!outlet.push(Lane::Text, frame(1)), "nothing more is kept");
+    }
+
+    #[test]
+    fn reading_goes_on_while_frames_wait_to_be_written() {
+        let outlet = Outlet::default();
+        for _ in 0..limits::INLET_FRAMES {
+            outlet.sent();
+        }
+        assert!(!outlet.admit());
+        outlet.push(Lane::Control, frame(1));
+        assert!(outlet.take(true, Waker::noop()).is_none());
+        assert!(outlet.handled(), "the task is woken to read on");
+        assert!(outlet.admit());
     }
 }

@@ -127,10 +127,8 @@ where
 
     fn take_out(&mut self, cx: &Context<'_>) -> Result<bool, End> {
         // What does not fit the stream stays in the outlet, where it is counted.
-        if self.waiting.is_some() && self.ending.is_none() {
-            return Ok(false);
-        }
-        let Some(taken) = self.outlet.take(cx.waker()) else {
+        let busy = self.waiting.is_some();
+        let Some(taken) = self.outlet.take(busy && self.ending.is_none(), cx.waker()) else {
             return Ok(false);
         };
         let Taken {

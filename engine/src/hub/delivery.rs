@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::room::{RoomState, Seat, seat_of};
-use super::sending::{Appending, Origin};
+use super::sending::Origin;
 use super::visible::visible;
 use super::{ConversationId, Effect, Hub, Link, LinkId, Load, Pending, Seq, limits};
 use crate::model::{ByeReason, Cursor, Entry, GapReason, Kind, Room, Standing, Time, ToClient};
@@ -96,13 +96,10 @@ impl Hub {
             room.remember(entry, counted);
         }
         self.fan_out(entry, out);
-        match &append {
-            Some(Appending {
-                origin: Origin::Change(_, subject) | Origin::Server(subject),
-                ..
-            }) => self.change_settled(entry.conversation, *subject, out),
-            Some(append) => self.first_settled(append, out),
-            None => {}
+        if let Some(Origin::Change(_, subject) | Origin::Server(subject)) =
+            append.map(|append| append.origin)
+        {
+            self.change_settled(entry.conversation, subject, out);
         }
     }
 

@@ -65,8 +65,12 @@ impl Gate {
         }
     }
 
+    /// Oldest first.
     pub(super) fn all(&self) -> Vec<LinkId> {
-        self.from.keys().copied().collect()
+        let waiting = self.order.iter().map(|(link, _)| *link);
+        waiting
+            .filter(|link| self.from.contains_key(link))
+            .collect()
     }
 
     pub(super) fn tries(&mut self) -> &mut Tries {

@@ -29,7 +29,7 @@ pub(super) struct Link {
     /// Requests without an answer.
     pub(super) requests: usize,
     /// Conversations whose later sends are refused until this one comes again.
-    pub(super) blocked: HashMap<ConversationId, SendId>,
+    pub(super) blocked: HashMap<ConversationId, (RequestId, SendId)>,
     /// Conversations whose sends wait. Each holds at least one send or look-up, so that there are no
     /// more of them than unanswered sends.
     pub(super) held: Vec<Hold>,

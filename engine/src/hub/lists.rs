@@ -118,9 +118,8 @@ impl Hub {
                     .is_some_and(|link| link.device == device)
             })
         };
-        let items = state
-            .devices
-            .iter()
+        let items = state.devices.iter();
+        let mut items: Vec<DeviceItem> = items
             .filter_map(|id| self.accounts.device(*id))
             .map(|device| DeviceItem {
                 id: device.id,
@@ -131,6 +130,7 @@ impl Hub {
                 this: Some(device.id) == this,
             })
             .collect();
+        items.sort_by_key(|item| (item.created, item.id));
         Answer::Devices(items)
     }
 

@@ -2,11 +2,10 @@
 
 use super::gate::Tried;
 use super::{Asked, DeviceId, Effect, Hub, Link, LinkId, Pending, limits, storage_refusal};
-use crate::config::Registration;
 use crate::id::AccountId;
 use crate::model::{
-    Account, AccountName, Answer, ByeReason, Code, Device, Login, PresenceState, Refusal, Rights,
-    ToClient, Welcome, WelcomeLimits,
+    Account, AccountName, Answer, ByeReason, Code, Device, Login, PresenceState, Refusal,
+    Registration, Rights, ToClient, Welcome, WelcomeLimits,
 };
 use crate::port::{DirectoryChange, Fault, Write};
 
@@ -365,7 +364,6 @@ impl Hub {
         if was_offline {
             self.presence_changed(account, None);
         }
-        self.presence.subscribe(id);
         if is_new {
             self.enter_lobby(account, out);
         }

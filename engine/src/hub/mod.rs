@@ -36,12 +36,11 @@ use self::presence::PresenceBook;
 use self::receipt::ReceiptBook;
 use self::room::RoomState;
 use self::sending::Parked;
-use crate::config::Registration;
 use crate::id::{AccountId, ConversationId, DeviceId, LinkId, RequestId, SendId, Seq, Ticket};
 use crate::limits;
 use crate::model::{
     Admin, AdminAnswer, Answer, ByeReason, Code, Entry, HistoryFrom, HistoryItem, Invite, Login,
-    Now, Refusal, Request, RoomName, Span, Time, ToClient, ToServer,
+    Now, Refusal, Registration, Request, RoomName, Span, Time, ToClient, ToServer,
 };
 use crate::port::{Append, Committed, DirectoryChange, Fault, Random, SearchPage, Snapshot, Write};
 

@@ -1,6 +1,6 @@
 //! Who is here, told to those who share something small enough, merged.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::login::clip;
 use super::{AccountId, ConversationId, Effect, Hub, LinkId, limits};
@@ -11,9 +11,9 @@ use crate::model::{ByeReason, Presence, PresenceState, Target, Time, ToClient};
 pub(super) struct PresenceBook {
     /// Who came, went or changed: told to everybody who may see it. Who that is is looked up once per
     /// flush, however often somebody changes.
-    changed: HashSet<AccountId>,
+    changed: BTreeSet<AccountId>,
     /// Who is to be told to single links besides.
-    dirty: HashMap<LinkId, HashSet<AccountId>>,
+    dirty: BTreeMap<LinkId, BTreeSet<AccountId>>,
     /// Why accounts went, until that is told.
     reasons: HashMap<AccountId, ByeReason>,
     due: Option<Time>,
@@ -100,8 +100,10 @@ impl Hub {
         }
     }
 
-    /// A link that just resumed learns who is here.
+    /// A link that just resumed learns who is here, and from now on who comes and goes. Before, it would
+    /// be told the same twice.
     pub(super) fn greet_presence(&mut self, id: LinkId, account: AccountId, out: &mut Vec<Effect>) {
+        self.presence.subscribe(id);
         let mut seen: BTreeSet<AccountId> = BTreeSet::new();
         self.for_neighbours(account, |other| {
             seen.insert(other);

@@ -1,6 +1,6 @@
 //! How far everybody got: cursors, receipts, unread counts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AccountId, Asked, ConversationId, Effect, Hub, LinkId, Load, Pending, Seq, limits};
 use crate::model::{AccountName, Answer, Code, Cursor, Receipt, Refusal, Target, Time, ToClient};
@@ -9,9 +9,9 @@ use crate::port::{DirectoryChange, Write};
 /// Cursors that moved: to be told, and to be written.
 #[derive(Debug, Default)]
 pub(super) struct ReceiptBook {
-    untold: HashSet<(ConversationId, AccountId)>,
+    untold: BTreeSet<(ConversationId, AccountId)>,
     due: Option<Time>,
-    unwritten: HashSet<(ConversationId, AccountId)>,
+    unwritten: BTreeSet<(ConversationId, AccountId)>,
     write_due: Option<Time>,
 }
 
@@ -117,7 +117,7 @@ impl Hub {
 
     pub(super) fn flush_receipts(&mut self, out: &mut Vec<Effect>) {
         self.receipts.due = None;
-        let mut told: HashMap<LinkId, Vec<Receipt>> = HashMap::new();
+        let mut told: BTreeMap<LinkId, Vec<Receipt>> = BTreeMap::new();
         for (conversation, account) in std::mem::take(&mut self.receipts.untold) {
             let Some(room) = self.rooms.get(&conversation) else {
                 continue;
@@ -153,7 +153,7 @@ impl Hub {
             .filter(|account| room.is_in(**account))
             .filter_map(|account| self.receipt(conversation, *account))
             .collect();
-        receipts.sort_by_key(|receipt| std::cmp::Reverse(receipt.read));
+        receipts.sort_by(|one, other| (other.read, &one.account).cmp(&(one.read, &other.account)));
         receipts.truncate(limits::PAGE_ITEMS);
         Ok(Answer::Receipts(receipts))
     }

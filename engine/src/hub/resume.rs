@@ -52,10 +52,10 @@ impl Hub {
                 continue;
             };
             let position = positions.get(conversation);
-            // Of what it left, a device gets the rest if it knows the conversation and lacks some.
-            let lacks =
-                |position: &Position| position.epoch != item.epoch || position.seq < item.head;
-            if item.joined || position.is_some_and(lacks) {
+            // Of what it left, a device gets the rest if it knows the conversation. It is named also when
+            // nothing lacks: the device keeps its position by that, or it would read everything a second
+            // time should the account come back.
+            if item.joined || position.is_some() {
                 items.push(item);
             }
         }

@@ -23,8 +23,6 @@ pub(super) struct Appending {
     /// What it holds of the append queue.
     pub(super) bytes: usize,
     pub(super) origin: Origin,
-    /// It makes its conversation, and later sends of its link wait for that.
-    creates: bool,
 }
 
 /// Who waits for an append.
@@ -52,8 +50,7 @@ pub(super) struct Parked {
 #[derive(Debug)]
 pub(super) struct Hold {
     pub(super) conversation: ConversationId,
-    /// One send is being looked up, or makes the conversation. The others wait for that, whatever else
-    /// they waited for.
+    /// One send is being looked up. The others wait for that, whatever else they waited for.
     looking: bool,
     queue: VecDeque<Parked>,
 }
@@ -108,7 +105,7 @@ impl Hub {
         };
         let (account, conversation) = (link.account, parked.conversation);
         match link.blocked.get(&conversation) {
-            Some(first) if *first == parked.send.id => {
+            Some((_, first)) if *first == parked.send.id => {
                 link.blocked.remove(&conversation);
             }
             Some(_) => {
@@ -190,6 +187,8 @@ impl Hub {
         if let Some(hold) = link.hold_mut(conversation) {
             hold.looking = false;
         }
+        let is_blocked = link.blocked.contains_key(&conversation);
+        let is_changing = self.is_changing(conversation, account);
         match known {
             Ok(Some((place, seq))) if place == conversation => {
                 self.ack(
@@ -204,7 +203,12 @@ impl Hub {
             Ok(Some(_)) => {
                 self.refuse_send(id, parked.send.request, Code::SendIdReused.into(), out);
             }
-            Ok(None) if self.is_changing(conversation, account) => {
+            // One before it was refused while this one was looked up.
+            Ok(None) if is_blocked => {
+                let refusal = Refusal::new(Code::AfterRefused).retry_in(500);
+                self.refuse_send(id, parked.send.request, refusal, out);
+            }
+            Ok(None) if is_changing => {
                 let send = Send {
                     again: false,
                     ..parked.send
@@ -219,7 +223,8 @@ impl Hub {
             Err(fault) => {
                 let refusal = storage_refusal(&fault).retry_in(limits::BUSY_RETRY_MS);
                 self.refuse_send(id, parked.send.request, refusal, out);
-                self.block(id, conversation, parked.send.id, out);
+                let first = (parked.send.request, parked.send.id);
+                self.block(id, conversation, first, out);
             }
         }
         self.release(id, conversation, out);
@@ -232,50 +237,16 @@ impl Hub {
         match self.admit(parked) {
             Ok(append) => {
                 let origin = Origin::Send { link: id, request };
-                if creates(&append) {
-                    // Should another link make the conversation first, this one is refused and comes
-                    // again; what is appended meanwhile would overtake it.
-                    self.hold_for_first(id, conversation);
-                }
                 self.append(append, origin, out);
             }
             Err(refusal) => {
                 let is_retryable = refusal.is_retryable();
                 self.refuse_send(id, request, refusal, out);
                 if is_retryable {
-                    self.block(id, conversation, send_id, out);
+                    self.block(id, conversation, (request, send_id), out);
                 }
             }
         }
-    }
-
-    fn hold_for_first(&mut self, id: LinkId, conversation: ConversationId) {
-        let Some(link) = self.links.get_mut(id) else {
-            return;
-        };
-        match link.hold_mut(conversation) {
-            Some(hold) => hold.looking = true,
-            None => link.held.push(Hold {
-                conversation,
-                looking: true,
-                queue: VecDeque::new(),
-            }),
-        }
-    }
-
-    /// The first entry of a conversation is there, or not: what waited for it goes on.
-    pub(super) fn first_settled(&mut self, append: &Appending, out: &mut Vec<Effect>) {
-        let Origin::Send { link: id, .. } = append.origin else {
-            return;
-        };
-        if !append.creates {
-            return;
-        }
-        let link = self.links.get_mut(id);
-        if let Some(hold) = link.and_then(|link| link.hold_mut(append.conversation)) {
-            hold.looking = false;
-        }
-        self.release(id, append.conversation, out);
     }
 
     /// Hands an append to the store; what it holds of the queue is counted until it is settled.
@@ -287,7 +258,6 @@ impl Hub {
             id: append.id,
             bytes,
             origin,
-            creates: creates(&append),
         });
         self.write(Write::Append(append), pending, out);
     }
@@ -517,17 +487,23 @@ impl Hub {
     }
 
     /// Later sends of this link and conversation are refused until this one comes again.
+    ///
+    /// A later one may have failed before it, in a look-up while this one was being written: then this
+    /// one is the first that has to come again.
     fn block(
         &mut self,
         id: LinkId,
         conversation: ConversationId,
-        send: SendId,
+        send: (RequestId, SendId),
         out: &mut Vec<Effect>,
     ) {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        link.blocked.entry(conversation).or_insert(send);
+        let first = link.blocked.entry(conversation).or_insert(send);
+        if send.0 < first.0 {
+            *first = send;
+        }
         // Nobody is in more conversations; who tries new ones all the time must not fill our memory.
         if link.blocked.len() > limits::CONVERSATIONS {
             let text = "too many conversations wait for a refused send";
@@ -545,7 +521,8 @@ impl Hub {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        if link.blocked.get(&place.conversation) == Some(&send) {
+        let first = link.blocked.get(&place.conversation);
+        if first.is_some_and(|(_, first)| *first == send) {
             link.blocked.remove(&place.conversation);
         }
     }
@@ -562,11 +539,9 @@ impl Hub {
         match append.origin {
             Origin::Send { link, request } if conversation == append.conversation => {
                 self.ack(link, request, conversation, seq, append.id, out);
-                self.first_settled(&append, out);
             }
             Origin::Send { link, request } => {
                 self.refuse_send(link, request, Code::SendIdReused.into(), out);
-                self.first_settled(&append, out);
             }
             Origin::Change(asked, subject) => {
                 self.answer(asked, Ok(Answer::Entered { conversation, seq }), out);
@@ -594,15 +569,15 @@ impl Hub {
                 let is_later = self
                     .links
                     .get(link)
-                    .is_some_and(|link| link.blocked.contains_key(&append.conversation));
+                    .and_then(|link| link.blocked.get(&append.conversation))
+                    .is_some_and(|(first, _)| *first < request);
                 if is_retryable && is_later {
                     refusal = Refusal::new(Code::AfterRefused).retry_in(500);
                 }
                 self.refuse_send(link, request, refusal, out);
                 if is_retryable {
-                    self.block(link, append.conversation, append.id, out);
+                    self.block(link, append.conversation, (request, append.id), out);
                 }
-                self.first_settled(&append, out);
             }
             Origin::Change(asked, subject) => {
                 let refusal = match fault {
@@ -691,12 +666,6 @@ fn check_body(body: &Body) -> Result<(), Refusal> {
 
 fn no_topic() -> Refusal {
     Refusal::because(Code::BadRequest, "a direct conversation has no topic")
-}
-
-/// Whether an append makes its own conversation.
-fn creates(append: &Append) -> bool {
-    let adds = |change: &DirectoryChange| matches!(change, DirectoryChange::AddRoom(_));
-    append.changes.iter().any(adds)
 }
 
 fn muted(until: UnixTime, now: UnixTime) -> Refusal {

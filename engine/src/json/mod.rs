@@ -72,7 +72,7 @@
 //! | `who` | `ref`? where? `items` [{`account` `state`? `text`? `role`? `muted`? `muted_until`?}] `next`? |
 //! | `rooms` | `ref`? `items` [{`room` `topic` `public` `members` `joined`}] `next`? |
 //! | `history` | `ref`? where `items` [entries with `edited` `deleted` `reactions` [{`emoji` `accounts`}]] `more` `next`? |
-//! | `search` | `ref`? `items` [entries] `next`? |
+//! | `search` | `ref`? `items` \[entries\] `next`? |
 //! | `conversations` | `ref`? `items` [{where `conv` `epoch` `head` `read` `unread` `mentions` `joined`}] `next`? |
 //! | `receipts` | `ref`? where `items` [{`account` `delivered` `read`}] |
 //! | `devices` | `ref`? `items` [{`device` `name` `created` `seen` `online` `this`}] |

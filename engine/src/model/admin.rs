@@ -1,8 +1,9 @@
-//! What an operator may want of a running server.
+//! What an operator decides: who may open an account, and what is wanted of a running server.
 
 use std::time::Duration;
 
 use super::{AccountName, Rights, UnixTime};
+use crate::error::{Error, Misuse};
 
 /// A wish of the operator.
 #[non_exhaustive]
@@ -93,4 +94,31 @@ pub struct AccountItem {
     pub online: bool,
     /// Whether it has a password.
     pub password: bool,
+}
+
+/// Who may open an account.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Registration {
+    /// Anybody.
+    Open,
+    /// Who has an invite.
+    Invite,
+    /// Nobody but the operator.
+    Closed,
+}
+
+impl std::str::FromStr for Registration {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "open" => Ok(Self::Open),
+            "invite" => Ok(Self::Invite),
+            "closed" => Ok(Self::Closed),
+            _ => Err(Misuse::Other(format!(
+                "registration is open, invite or closed, not \"{text}\""
+            ))
+            .into()),
+        }
+    }
 }

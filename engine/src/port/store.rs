@@ -71,8 +71,9 @@ pub enum DirectoryChange {
     SeeDevice(DeviceId, UnixTime),
     /// The device's key is worth nothing any more.
     RemoveDevice(DeviceId),
-    /// A new room, or the direct conversation of these accounts when it has no name. `head` 0.
-    /// Refused as [`Fault::Taken`] when the name is in use or the conversation is there already.
+    /// A new room, or a direct conversation when it has no name. `head` 0. Refused as
+    /// [`Fault::Taken`] when the name is in use; nothing happens when the direct conversation is there
+    /// already, because two first entries of it may cross.
     AddRoom(Room),
     /// The room's topic.
     SetTopic(ConversationId, String),

@@ -188,6 +188,11 @@ impl ClientSession {
         }
     }
 
+    /// Changes after how many records the outgoing direction gets a new key.
+    pub const fn set_rekey_records(&mut self, records: u64) {
+        self.conduit.set_rekey_records(records);
+    }
+
     /// Appends what has to go out to `out`.
     ///
     /// # Errors

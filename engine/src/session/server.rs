@@ -148,6 +148,11 @@ impl ServerSession {
         self.conduit.set_max_frame(limits::FRAME_BYTES);
     }
 
+    /// Changes after how many records the outgoing direction gets a new key.
+    pub const fn set_rekey_records(&mut self, records: u64) {
+        self.conduit.set_rekey_records(records);
+    }
+
     /// Seals frames, after those of the session's own, and appends them to `out`.
     ///
     /// # Errors

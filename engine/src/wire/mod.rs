@@ -1,8 +1,8 @@
 //! Frames: bytes to messages and back. PROTOCOL.md explains the bytes to people who write clients.
 //!
 //! A frame has a hand-written head (length, tag, request id where there is one) and a body, which
-//! one struct of this module lays out; only [`codec`] names the encoding of the structs. Enums of the
-//! model travel as the numbers that [`number`] lists, never as the position of a variant.
+//! one struct of this module lays out; only `wire/codec.rs` names the encoding of the structs. Enums of the
+//! model travel as the numbers that `wire/number.rs` lists, never as the position of a variant.
 //!
 //! Nothing that comes from outside can make this module panic or allocate more than a frame is worth.
 

@@ -1,6 +1,6 @@
 //! The directory in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::adapter::rules;
 use crate::id::{AccountId, ConversationId, DeviceId};
@@ -9,20 +9,21 @@ use crate::model::{
 };
 use crate::port::{DirectoryChange, Fault, MemberUpdate, Snapshot};
 
-/// Accounts, devices, rooms, members, cursors, invites, and the indexes of what is unique.
-#[derive(Debug, Default)]
+/// Accounts, devices, rooms, members, cursors, invites, and the indexes of what is unique. What is
+/// listed in a snapshot has an order of its own, so that a simulated server repeats itself.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Register {
-    pub(super) rooms: HashMap<ConversationId, Room>,
+    pub(super) rooms: BTreeMap<ConversationId, Room>,
     /// In the order in which they were added.
     room_order: Vec<ConversationId>,
     room_names: HashMap<RoomName, ConversationId>,
-    accounts: HashMap<AccountId, Account>,
+    accounts: BTreeMap<AccountId, Account>,
     account_names: HashMap<AccountName, AccountId>,
-    devices: HashMap<DeviceId, Device>,
+    devices: BTreeMap<DeviceId, Device>,
     device_keys: HashMap<[u8; 32], DeviceId>,
-    members: HashMap<(ConversationId, AccountId), Member>,
-    cursors: HashMap<(ConversationId, AccountId), Cursor>,
-    invites: HashMap<[u8; 32], Invite>,
+    members: BTreeMap<(ConversationId, AccountId), Member>,
+    cursors: BTreeMap<(ConversationId, AccountId), Cursor>,
+    invites: BTreeMap<[u8; 32], Invite>,
 }
 
 /// What was there before a change.
@@ -116,6 +117,10 @@ impl Register {
             DirectoryChange::RemoveDevice(id) => before.push(self.put_device(*id, None)),
             DirectoryChange::AddRoom(room) => {
                 let name = room.name.as_ref();
+                // Two first entries of a direct conversation crossed: the first one made it.
+                if name.is_none() && self.rooms.contains_key(&room.id) {
+                    return Ok(());
+                }
                 if self.rooms.contains_key(&room.id)
                     || name.is_some_and(|name| self.room_names.contains_key(name))
                 {
@@ -161,10 +166,15 @@ impl Register {
         for device in devices {
             before.push(self.put_device(device, None));
         }
-        let members = self.members.extract_if(|(_, account), _| *account == id);
-        before.extend(members.map(|(key, member)| Undo::Member(key, Some(member))));
-        let cursors = self.cursors.extract_if(|(_, account), _| *account == id);
-        before.extend(cursors.map(|(key, cursor)| Undo::Cursor(key, Some(cursor))));
+        let own = |key: &&(ConversationId, AccountId)| key.1 == id;
+        let members: Vec<_> = self.members.keys().filter(own).copied().collect();
+        for key in members {
+            before.push(Undo::Member(key, self.members.remove(&key)));
+        }
+        let cursors: Vec<_> = self.cursors.keys().filter(own).copied().collect();
+        for key in cursors {
+            before.push(Undo::Cursor(key, self.cursors.remove(&key)));
+        }
         before.push(self.put_account(id, None));
     }
 

@@ -12,7 +12,7 @@ use crate::limits;
 use crate::model::{Entry, HistoryItem, Kind, Room, Span, UnixTime};
 
 /// All logs, and the order in which their entries came.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Logs {
     logs: HashMap<ConversationId, OneLog>,
     /// One element per entry, oldest first. The oldest of all is the first of its conversation, so
@@ -27,7 +27,7 @@ pub(super) struct Logs {
     limit: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct OneLog {
     /// Without gaps: an entry's index is its seq less the first one's.
     entries: VecDeque<Kept>,
@@ -35,7 +35,7 @@ struct OneLog {
     followers: HashMap<Seq, Vec<Seq>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kept {
     entry: Arc<Entry>,
     counted: u64,

@@ -12,12 +12,12 @@ use self::directory::Register;
 use self::log::Logs;
 use super::outcomes::Outcomes;
 use super::{guard, history, rules, today};
-use crate::id::{AccountId, ConversationId, SendId, Seq, Ticket};
+use crate::id::{AccountId, ConversationId, Epoch, SendId, Seq, Ticket};
 use crate::limits;
 use crate::model::{Entry, HistoryFrom, HistoryItem, Span};
 use crate::port::{
-    Append, BoxFuture, Committed, Directory, DirectoryChange, Fault, Log, SearchPage, Snapshot,
-    Tail, Write,
+    Append, BoxFuture, Committed, Directory, DirectoryChange, Fault, Log, Random, SearchPage,
+    Snapshot, Tail, Write,
 };
 
 /// A store that is gone with its last handle.
@@ -32,7 +32,7 @@ pub struct MemoryStore {
     outcomes: Outcomes,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     register: Register,
     logs: Logs,
@@ -44,6 +44,27 @@ impl MemoryStore {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A copy of everything, as of now.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        let state = guard(&self.state).clone();
+        Self {
+            state: Mutex::new(State {
+                is_closed: false,
+                ..state
+            }),
+            outcomes: Outcomes::default(),
+        }
+    }
+
+    /// Gives every conversation a new epoch, as a copy needs that is put in place of what went on
+    /// after it.
+    pub fn renew(&self, random: &mut dyn Random) {
+        for room in guard(&self.state).register.rooms.values_mut() {
+            room.epoch = Epoch(random.number());
+        }
     }
 
     #[cfg(test)]

@@ -59,7 +59,7 @@ pub(super) fn apply(
         DirectoryChange::RemoveDevice(device) => {
             done(run(connection, "DELETE FROM devices WHERE id = ?1", (device.0 as i64,)))
         }
-        DirectoryChange::AddRoom(room) => add_room(connection, room),
+        DirectoryChange::AddRoom(room) => add_room(connection, ledger, room),
         DirectoryChange::SetTopic(conversation, topic) => {
             let Some(head) = ledger.head(connection, *conversation)? else {
                 return Ok(Err(Fault::NoConversation));
@@ -223,7 +223,15 @@ fn list<T>(
     connection.prepare(sql)?.query_map((), read)?.collect()
 }
 
-fn add_room(connection: &Connection, room: &Room) -> rusqlite::Result<Result<(), Fault>> {
+fn add_room(
+    connection: &Connection,
+    ledger: &mut Ledger,
+    room: &Room,
+) -> rusqlite::Result<Result<(), Fault>> {
+    // Two first entries of a direct conversation crossed: the first one made it.
+    if room.name.is_none() && ledger.head(connection, room.id)?.is_some() {
+        return Ok(Ok(()));
+    }
     taken(
         connection
             .prepare_cached(

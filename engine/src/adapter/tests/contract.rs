@@ -51,6 +51,7 @@ contract! {
     what_is_unique_stays_so
     changes_happen_all_or_none
     members_get_stretches_from_entries
+    two_first_entries_of_a_direct_conversation_may_cross
     a_closed_store_takes_nothing
     reads_of_unknown_conversations_fail
 }
@@ -655,6 +656,33 @@ fn changes_happen_all_or_none(store: Given) {
         DirectoryChange::SetCursor(third, ANN, Cursor::default()),
     ] {
         assert_eq!(town.change(vec![change]), Err(Fault::NoConversation));
+    }
+}
+
+/// Both sides said hello at the same time, and one of them was told to try again.
+fn two_first_entries_of_a_direct_conversation_may_cross(store: Given) {
+    let mut town = Town::bare(store);
+    for (from, seq) in [(ANN, Seq(1)), (BOB, Seq(2))] {
+        let mut first = town.append(from, Body::text("hello", None));
+        let mut direct = room(ROOM, "unnamed");
+        direct.name = None;
+        direct.epoch = crate::id::Epoch(seq.0);
+        first.changes = vec![
+            DirectoryChange::AddRoom(direct),
+            member(ANN, SpanUpdate::Open),
+            member(BOB, SpanUpdate::Open),
+        ];
+        assert_eq!(placed(&town.put(first)).0, seq);
+    }
+    let snapshot = block_on(town.store.load()).unwrap();
+    assert_eq!(snapshot.rooms.len(), 1);
+    assert_eq!(
+        snapshot.rooms[0].epoch,
+        crate::id::Epoch(1),
+        "the first one made it"
+    );
+    for member in snapshot.members {
+        assert_eq!(member.spans, [span(1, Seq::MAX.0)]);
     }
 }
 

@@ -16,13 +16,12 @@ use std::time::Duration;
 
 use self::store::Store;
 use super::{Effect, Hub, Input, Load, Loaded, Policy};
-use crate::config::Registration;
 use crate::id::{AccountId, ConversationId, Epoch, LinkId, RequestId, SendId, Seq, Ticket};
 use crate::limits;
 use crate::model::{
     AccountName, Admin, AdminAnswer, Answer, Body, ByeReason, Change, Content, Conversation, Entry,
-    GapReason, Login, Now, Peer, Position, PresenceState, Refusal, Request, Resume, Rights, Role,
-    RoomName, Send, Target, Time, ToClient, ToServer, UnixTime,
+    GapReason, Login, Now, Peer, Position, PresenceState, Refusal, Registration, Request, Resume,
+    Rights, Role, RoomName, Send, Target, Time, ToClient, ToServer, UnixTime,
 };
 use crate::port::{Fault, Random, Write};
 

@@ -146,8 +146,7 @@ impl Store {
                 self.devices.values().any(|held| held.key == device.key)
             }
             DirectoryChange::AddRoom(room) => {
-                let named = |held: &Room| held.name.is_some() && held.name == room.name;
-                self.rooms.contains_key(&room.id) || self.rooms.values().any(named)
+                room.name.is_some() && self.rooms.values().any(|held| held.name == room.name)
             }
             DirectoryChange::UseInvite(hash, date) => self
                 .invites
