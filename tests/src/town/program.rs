@@ -60,7 +60,6 @@ pub(super) struct Program {
     pub(super) closed: Option<(Option<Error>, Option<ByeReason>)>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one of them per device")]
 enum Link {
     None,
     Connecting(LinkNumber),

@@ -117,7 +117,7 @@ enum Place {
 impl Story {
     fn new(seed: u64, sabotage: Sabotage) -> Self {
         let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5eed);
-        let mut world = World::new(seed, sabotage, seed % SEALED_EVERY == 0);
+        let mut world = World::new(seed, sabotage, seed.is_multiple_of(SEALED_EVERY));
         let accounts = rng.usize(3..=4);
         let mut owners: Vec<usize> = (0..accounts).collect();
         owners.extend((0..rng.usize(0..=2)).map(|_| rng.usize(0..accounts)));
