@@ -26,8 +26,11 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
     let args = config::with_file(args)?;
     // Before any thread: what starts later must not be killed by them.
     let signals = signals::watch()?;
-    raise_file_limit();
-    let (config, data) = server_config(&args)?;
+    let files = raise_file_limit();
+    let (mut config, data) = server_config(&args)?;
+    if let Some(files) = files {
+        config.streams = config.streams.min(streams(files));
+    }
     async_io::block_on(serve(&args, config, data, signals))
 }
 
@@ -170,6 +173,7 @@ fn server_config(args: &ServeArgs) -> Result<(ServerConfig, Option<PathBuf>), Fa
             Some(room) => Some(room.to_owned()),
             None => usual.lobby,
         },
+        streams: usual.streams,
         danger_synchronous_off: args.danger_synchronous_off,
     };
     Ok((config, data))
@@ -262,7 +266,7 @@ fn announcement(
 }
 
 /// Each link takes a descriptor, and the soft limit is 1,024 on most systems.
-fn raise_file_limit() {
+fn raise_file_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
@@ -270,9 +274,21 @@ fn raise_file_limit() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "cannot raise the limit of open files");
+        return limit.current;
     }
+    limit.maximum
 }
 
+/// The streams that a limit of open files leaves room for.
+fn streams(files: u64) -> usize {
+    let files = usize::try_from(files).unwrap_or(usize::MAX);
+    // Where there are very few, half of them are as good as any other share.
+    files.saturating_sub(SPARE_FILES).max(files / 2).max(1)
+}
+
+/// Files that are not links: the database with its readers and logs, listeners, operators at the control
+/// socket, a backup, and what the C library opens for itself.
+const SPARE_FILES: usize = 128;
 /// How long threads may take to end after a drain.
 const THREADS_END: Duration = Duration::from_millis(500);
 /// A week is enough to open the first account.
@@ -320,6 +336,13 @@ mod tests {
         ] {
             assert_eq!(server_config(&args).unwrap_err().code(), 2);
         }
+    }
+
+    #[test]
+    fn links_leave_files_to_the_store() {
+        assert_eq!(streams(1024), 896);
+        assert_eq!(streams(100), 50);
+        assert_eq!(streams(0), 1);
     }
 
     #[test]

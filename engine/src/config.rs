@@ -131,6 +131,9 @@ pub struct ServerConfig {
     pub retention: Retention,
     /// A room that everybody is put into at registration, made at the first start.
     pub lobby: Option<String>,
+    /// Most streams at a time, logged in or not. A program says here what its limit of open files
+    /// leaves after its own files, or the store could not open one when many people come.
+    pub streams: usize,
     /// Commits wait for nothing: what was acknowledged may be gone after a loss of power. Clients are
     /// told that this server is not durable. Only for tests that have to notice the loss.
     pub danger_synchronous_off: bool,
@@ -144,6 +147,7 @@ impl Default for ServerConfig {
             registration: Registration::Invite,
             retention: Retention::default(),
             lobby: Some("lobby".to_owned()),
+            streams: limits::LINKS + 2 * limits::NEW_LINKS,
             danger_synchronous_off: false,
         }
     }

@@ -101,6 +101,9 @@ pub const NEW_LINKS: usize = 1024;
 pub const NEW_LINKS_PER_ADDRESS: usize = 128;
 /// Links that are logged in.
 pub const LINKS: usize = 100_000;
+/// How long accepting rests when there are no descriptors, or too many links. Trying at once would only
+/// spin.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Links of one account.
 pub const LINKS_PER_ACCOUNT: usize = 64;
 /// Devices of one account.

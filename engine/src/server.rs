@@ -60,8 +60,8 @@ impl Server {
             durable: store.is_durable(),
         };
         let fingerprint = key.public().fingerprint().to_string();
-        let shared = Shared::new(key, Arc::clone(&store));
-        let hub = Hub::new(policy, snapshot, Box::new(OsRandom));
+        let shared = Shared::new(key, Arc::clone(&store), config.streams);
+        let hub = Hub::new(policy, snapshot, Box::new(OsRandom)).with_streams(config.streams);
         shared
             .executor
             .spawn(server::run_hub(Arc::clone(&shared), hub))

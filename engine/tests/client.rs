@@ -4,8 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use chat_engine::{
-    AccountName, Body, Client, ClientConfig, Command, Content, Error, Event, Kind, ProfilePlace,
-    Registration, RoomName, Secret, Server, ServerConfig, Target, Trust,
+    AccountName, Body, Client, ClientConfig, Code, Command, Content, Error, Event, Kind,
+    ProfilePlace, Registration, RoomName, Secret, Server, ServerConfig, Target, Trust,
 };
 use futures_lite::FutureExt as _;
 
@@ -227,4 +227,31 @@ fn dropping_the_driver_ends_the_events() {
     drop(driver);
     assert_eq!(pollster::block_on(client.next_event()), None);
     assert_eq!(client.command(Command::Outbox), Err(Error::Closed));
+}
+
+/// Without a bound that the process can hold, links took every descriptor, and the store could not open
+/// its files any more.
+#[test]
+fn no_more_links_than_there_are_streams_for_and_room_is_given_again() {
+    let small = ServerConfig {
+        listen: vec!["127.0.0.1:0".to_owned()],
+        registration: Registration::Open,
+        // One logged in, one new, one that is being ended.
+        streams: 3,
+        ..ServerConfig::default()
+    };
+    let (server, driver) = pollster::block_on(Server::start(small)).unwrap();
+    thread::spawn(move || pollster::block_on(driver.run()));
+    let (ann, _driver) = open(config(&server, "ann"));
+    connected(&ann);
+    let (bob, _driver) = open(config(&server, "bob"));
+    until(&bob, |event| match event {
+        Event::Reconnecting {
+            error: Error::Refused(refusal),
+            ..
+        } => (refusal.code == Code::Busy).then_some(()),
+        _ => None,
+    });
+    assert_eq!(leave(&ann), None);
+    connected(&bob);
 }

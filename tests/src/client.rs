@@ -144,6 +144,7 @@ impl Device {
         command.args(&self.args);
         Client {
             process: Process::start(command),
+            _home: Arc::clone(&self.home),
         }
     }
 
@@ -160,6 +161,8 @@ impl Device {
 #[derive(Debug)]
 pub struct Client {
     process: Process,
+    /// The folder of its profile stays at least as long as it runs.
+    _home: Arc<TempDir>,
 }
 
 impl Client {

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use async_channel::Sender;
 use async_executor::Executor;
@@ -35,6 +34,8 @@ pub(crate) struct Shared {
     store: Arc<dyn Store>,
     inbox: Mutex<Inbox>,
     outlets: Mutex<Outlets>,
+    /// Most streams that are accepted at a time.
+    streams: usize,
     admins: Mutex<HashMap<u64, Sender<Result<AdminAnswer, Refusal>>>>,
     next_admin: AtomicU64,
     passwords: Semaphore,
@@ -57,7 +58,7 @@ struct Outlets {
 }
 
 impl Shared {
-    pub(crate) fn new(key: StaticKey, store: Arc<dyn Store>) -> Arc<Self> {
+    pub(crate) fn new(key: StaticKey, store: Arc<dyn Store>, streams: usize) -> Arc<Self> {
         Arc::new(Self {
             clock: Clock::new(),
             key: Arc::new(key),
@@ -65,6 +66,7 @@ impl Shared {
             store,
             inbox: Mutex::default(),
             outlets: Mutex::default(),
+            streams,
             admins: Mutex::default(),
             next_admin: AtomicU64::new(1),
             passwords: Semaphore::new(limits::PASSWORD_WORKERS),
@@ -390,6 +392,11 @@ impl Shared {
 pub(crate) async fn accept(shared: Arc<Shared>, listener: Async<TcpListener>) {
     let accepting = async {
         loop {
+            // Links that the hub ended hold their descriptors until they are told. Who comes meanwhile
+            // waits in the kernel's queue.
+            while lock(&shared.outlets).slots.len() >= shared.streams.max(1) {
+                Timer::after(limits::ACCEPT_PAUSE).await;
+            }
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     // Frames are packed by us; waiting for more would only add delay.
@@ -399,7 +406,7 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: Async<TcpListener>) {
                 Err(error) => {
                     // Out of descriptors or memory: trying again at once would only spin.
                     tracing::warn!(%error, "cannot accept; trying again");
-                    Timer::after(Duration::from_millis(100)).await;
+                    Timer::after(limits::ACCEPT_PAUSE).await;
                 }
             }
         }

@@ -11,22 +11,40 @@ use crate::model::{Code, Refusal, Time};
 ///
 /// When there are too many, the oldest one goes and the new one is served: a flood of links that say
 /// nothing can't keep people out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gate {
+    /// How many there may be, all together.
+    most: usize,
     order: VecDeque<(LinkId, u64)>,
     from: HashMap<LinkId, u64>,
     counts: HashMap<u64, usize>,
     tries: Tries,
 }
 
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            most: limits::NEW_LINKS,
+            order: VecDeque::new(),
+            from: HashMap::new(),
+            counts: HashMap::new(),
+            tries: Tries::default(),
+        }
+    }
+}
+
 impl Gate {
+    pub(super) const fn bound(&mut self, most: usize) {
+        self.most = most;
+    }
+
     pub(super) fn accepted(&mut self, link: LinkId, from: u64, out: &mut Vec<Effect>) {
         let oldest =
             if self.counts.get(&from).copied().unwrap_or(0) >= limits::NEW_LINKS_PER_ADDRESS {
                 self.order
                     .iter()
                     .find(|(held, address)| *address == from && self.from.contains_key(held))
-            } else if self.from.len() >= limits::NEW_LINKS {
+            } else if self.from.len() >= self.most {
                 self.order
                     .iter()
                     .find(|(held, _)| self.from.contains_key(held))

@@ -64,7 +64,7 @@ impl Hub {
                 out,
             );
         }
-        if self.links.len() >= limits::LINKS {
+        if self.links.len() >= self.most_links {
             return self.deny(
                 &attempt,
                 Refusal::new(Code::Busy).retry_in(limits::BUSY_RETRY_MS),

@@ -68,6 +68,8 @@ pub struct Hub {
     /// Bytes of appends that were issued and not answered.
     appending: usize,
     draining: Option<Draining>,
+    /// Links that may be logged in.
+    most_links: usize,
 }
 
 /// What the operator decided.
@@ -208,9 +210,20 @@ impl Hub {
             passwords_waiting: 0,
             appending: 0,
             draining: None,
+            most_links: limits::LINKS,
         };
         hub.restore(snapshot);
         hub
+    }
+
+    /// With fewer links than [`limits::LINKS`], where the process can't hold so many streams: one in
+    /// eight may be new, and one in eight is left for those that are being ended.
+    #[must_use]
+    pub fn with_streams(mut self, streams: usize) -> Self {
+        let new = (streams / 8).clamp(1, limits::NEW_LINKS);
+        self.gate.bound(new);
+        self.most_links = streams.saturating_sub(2 * new).clamp(1, limits::LINKS);
+        self
     }
 
     /// What has to be done before anything else: makes the lobby if it is not there.

@@ -228,6 +228,10 @@ impl Court<'_> {
 
     fn error(&mut self, witness: &mut Witness, line: &Value) {
         if let Some(send) = send(witness, line) {
+            // A client that ends for want of a first connection takes nothing more, and says so.
+            if line["code"] == "closed" && !witness.queued.contains_key(&send) {
+                return;
+            }
             // It has its answer, which the sender was told: it is not lost.
             witness.queued.remove(&send);
             self.verdict.refused += 1;
@@ -609,6 +613,7 @@ mod tests {
         last["epoch"] = json!("f");
         scene.bob[0].push(last);
         scene.ann[0].push(json!({"type": "error", "ref": "lobby 9", "code": "disk_full"}));
+        scene.ann[0].push(json!({"type": "error", "ref": "lobby 10", "code": "closed"}));
         let mut secret = entry(1, 0);
         secret["room"] = json!("attic");
         secret["text"] = json!("attic 0 x");

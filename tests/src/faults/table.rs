@@ -107,8 +107,7 @@ impl fmt::Display for Report {
         }
         let verdict = &self.verdict;
         let kills = self.kills();
-        if kills > 0 {
-            let share = verdict.kills_with_unacked * 100 / kills;
+        if let Some(share) = (verdict.kills_with_unacked * 100).checked_div(kills) {
             row(
                 "kills that found a send without an answer",
                 format!("{share} %"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use super::player::{Board, Mouth};
+use super::player::{Board, Mouth, Seat};
 
 /// Keeps every client talking, up to so many messages in all.
 #[derive(Debug)]
@@ -23,6 +23,15 @@ struct Shared {
     allowed: AtomicU64,
     unleashed: AtomicBool,
     ended: AtomicBool,
+}
+
+impl Shared {
+    /// Counts answers and what waits for one: what was told to a client that was killed may be gone.
+    fn may_say(&self, board: &Board) -> bool {
+        let count = |seat: &Seat| seat.acked + seat.open.len() as u64;
+        let told: u64 = board.seats().iter().map(count).sum();
+        self.unleashed.load(Ordering::Relaxed) || told < self.allowed.load(Ordering::Relaxed)
+    }
 }
 
 /// One client's part in it.
@@ -51,14 +60,10 @@ impl Talk {
         let (ours, bell) = (Arc::clone(&shared), Arc::clone(board));
         let thread = thread::spawn(move || {
             let mut rng = Rng::with_seed(seed);
-            let mut told = 0;
             while !ours.ended.load(Ordering::Relaxed) {
                 let mut quiet = true;
                 for (seat, voice) in voices.iter_mut().enumerate() {
-                    let may = ours.unleashed.load(Ordering::Relaxed)
-                        || told < ours.allowed.load(Ordering::Relaxed);
-                    if may && say(voice, seat, &bell, &mut rng) {
-                        told += 1;
+                    if ours.may_say(&bell) && say(voice, seat, &bell, &mut rng) {
                         quiet = false;
                     }
                 }
@@ -84,6 +89,14 @@ impl Talk {
         self.board.ring();
     }
 
+    /// Nothing more is said.
+    pub(super) fn end(&mut self) {
+        self.shared.ended.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+
     /// As many as the server takes: for a fault that needs traffic.
     pub(super) fn unleash(&self) {
         self.shared.unleashed.store(true, Ordering::Relaxed);
@@ -98,10 +111,7 @@ impl Talk {
 
 impl Drop for Talk {
     fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.end();
     }
 }
 

@@ -48,8 +48,25 @@ pub(super) enum Power {
 }
 
 impl Town {
-    /// Everybody is registered, has joined, and says nothing yet.
+    /// Everybody knows everybody: each conversation has begun, and each client left once and came
+    /// back, so that it has a position to go on from after a crash.
     pub(super) fn new(players: usize, rng: &mut Rng) -> io::Result<Self> {
+        let mut town = Self::silent(players, rng)?;
+        town.allow(WARM_UP);
+        let warm = town.acked_at_least(WARM_UP, STOP) && town.arrives(STOP);
+        for player in &mut town.players {
+            if !warm || player.leave(STOP) != Some(0) {
+                return Err(io::Error::other(
+                    "the clients can't talk before anything is broken",
+                ));
+            }
+            player.start()?;
+        }
+        Ok(town)
+    }
+
+    /// Everybody is registered, has joined, and says nothing yet.
+    fn silent(players: usize, rng: &mut Rng) -> io::Result<Self> {
         let home = TempDir::with_prefix("chat-faults-")?;
         let library = disk::compile(home.path())?;
         let disk = Disk::new(home.path(), &library)?;
@@ -172,7 +189,8 @@ impl Town {
         let seat = rng.usize(0..self.players.len());
         match fault {
             Fault::KillServer => {
-                if !self.somebody_waits() {
+                if !self.catch_off_guard() {
+                    self.server.signal(Signal::CONT);
                     return Ok(false);
                 }
                 self.kill_server(Power::Stays, rng)?;
@@ -223,7 +241,7 @@ impl Town {
                 total(seats.iter().map(|seat| seat.acked)) > acked + 30
             });
         }
-        let moment = self.somebody_waits();
+        let moment = self.catch_off_guard();
         self.kill_server(Power::Cut { torn: rng.bool() }, rng)?;
         self.restart_server();
         Ok(moment)
@@ -273,6 +291,15 @@ impl Town {
             self.tend();
         }
         false
+    }
+
+    /// Stops the server wherever it is, so that the answers that are on their way can arrive and it is
+    /// certain that some send has none.
+    fn catch_off_guard(&mut self) -> bool {
+        let busy = self.somebody_waits();
+        self.server.signal(Signal::STOP);
+        self.rest(20);
+        busy && self.somebody_waits()
     }
 
     fn is_linked(&mut self, seat: usize) -> bool {
@@ -353,12 +380,11 @@ impl Town {
         Ok(())
     }
 
-    /// Waits until every send has its answer and everybody was shown everything, reads the log back,
-    /// and lets all leave. Answers what did not work.
-    pub(super) fn settle(&mut self, stall: Duration) -> io::Result<Vec<String>> {
+    /// Waits until every send has its answer and everybody was shown everything.
+    fn arrives(&mut self, stall: Duration) -> bool {
         let until = Instant::now() + stall;
         let audience = self.audience.clone();
-        loop {
+        while Instant::now() < until {
             let settled = self.board.wait(TEND, |seats| {
                 let silent = seats.iter().all(|seat| seat.open.is_empty());
                 let behind = audience.iter().any(|(place, members)| {
@@ -372,15 +398,22 @@ impl Town {
                 silent && !behind
             });
             if settled {
-                break;
-            }
-            if Instant::now() > until {
-                self.troubles
-                    .push("not everything arrived in the end".to_owned());
-                break;
+                return true;
             }
             self.tend();
         }
+        false
+    }
+
+    /// Ends the talk, waits until all of it arrived, reads the log back,
+    /// and lets all leave. Answers what did not work.
+    pub(super) fn settle(&mut self, stall: Duration) -> io::Result<Vec<String>> {
+        self.talk.end();
+        if !self.arrives(stall) {
+            self.troubles
+                .push("not everything arrived in the end".to_owned());
+        }
+        let audience = self.audience.clone();
         for place in audience.keys() {
             // A direct conversation exists from its first entry.
             let begun = |seat: &Seat| seat.heads.contains_key(place);
@@ -525,6 +558,8 @@ const TEND: Duration = Duration::from_millis(500);
 const STOP: Duration = Duration::from_secs(30);
 /// Sends without an answer at one client: so many, since some answers may be on their way to us.
 const WAITING: usize = 12;
+/// Messages before anything is broken: enough that each conversation gets some.
+const WARM_UP: u64 = 200;
 /// Clocks are wrong by at most so much.
 const CLOCK_MS: i64 = 25 * 60 * 1000;
 
@@ -540,7 +575,7 @@ mod tests {
         // Another write may be the one that hangs, a cursor's for example; then the next town has
         // better luck.
         let hangs = (0..10).find_map(|_| {
-            let mut town = Town::new(4, &mut rng).unwrap();
+            let mut town = Town::silent(4, &mut rng).unwrap();
             let control = town.disk.control();
             let before = control.waited().unwrap();
             control.set_stuck(true).unwrap();

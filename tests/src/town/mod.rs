@@ -1,7 +1,7 @@
 //! A town of simulated people: the engine's real machines on a made-up clock, network and disk.
 //!
 //! [`Town`] is for tests that read like a script. [`simulate`] makes a whole story of one number:
-//! who says what when, and what breaks meanwhile; [`Witness`](witness::Witness) judges what the
+//! who says what when, and what breaks meanwhile; a witness judges what the
 //! applications were told. Nothing here waits, and nothing differs between two runs.
 
 mod agenda;

@@ -134,3 +134,14 @@ fn writing_is_told_to_members_who_are_here_and_not_too_often() {
     house.frame(bob, ToServer::Typing(target("#lobby")));
     assert_eq!(house.told(ann), ["bob writes"]);
 }
+
+#[test]
+fn a_link_that_resumes_is_told_once_who_is_here() {
+    let mut house = House::with(Registration::Open, Some("lobby"));
+    house.register("ann");
+    let bob = house.register("bob");
+    house.wait(Duration::from_secs(1));
+    let told = house.told(bob);
+    let times = told.iter().filter(|told| *told == "presence ann online");
+    assert_eq!(times.count(), 1, "{told:?}");
+}
