@@ -134,7 +134,7 @@ typedef struct chat_ext_timer chat_ext_timer;
  * No entry: what somebody says about being away. It meets the entry hook too, or a filter could be
  * walked round by it.
  */
-#define CHAT_KIND_PRESENCE 65537
+#define CHAT_KIND_PRESENCE 31
 
 /**
  * Flag of an event: the conversation is between two accounts.

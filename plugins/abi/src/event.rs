@@ -42,8 +42,8 @@ pub struct chat_plugin_event {
     pub to: *const c_char,
     /// What the sending device called the entry: 32 hex digits.
     pub id: *const c_char,
-    /// The text, as the filters before this one left it. NULL where there is none, and without
-    /// CHAT_CAP_READ_TEXT.
+    /// The text, as the filters before this one left it; for a file, its name. NULL where there is none,
+    /// and without CHAT_CAP_READ_TEXT.
     pub text: *const c_char,
     /// Bytes of the text.
     pub text_len: u64,

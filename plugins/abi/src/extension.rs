@@ -43,6 +43,15 @@ pub struct chat_ext_notice {
             text: *const c_char,
         ) -> chat_status,
     >,
+    /// Answers the sender of an event: the device that called a command, every device of who sent an
+    /// entry.
+    pub reply: Option<
+        unsafe extern "C" fn(
+            host: *const chat_host,
+            event: *const chat_plugin_event,
+            text: *const c_char,
+        ) -> chat_status,
+    >,
 }
 
 /// "chat.defer/1": answers that come later.

@@ -12,6 +12,10 @@
     non_camel_case_types,
     reason = "these are the names that C programs use"
 )]
+#![allow(
+    clippy::use_self,
+    reason = "the header's generator does not know `Self` in the fields of a struct"
+)]
 
 mod event;
 mod extension;

@@ -70,7 +70,7 @@ pub const CHAT_HOOK_RELOAD: chat_hook = 20;
 
 /// Kinds of entries: `kind` of an event. An unknown one comes from a later version: pass it.
 pub const CHAT_KIND_TEXT: u32 = 1;
-/// A file is offered: `name`, `media_type`, `bytes`.
+/// A file is offered: its name is the text; `media_type`, `bytes`.
 pub const CHAT_KIND_FILE: u32 = 2;
 /// New text for `target`.
 pub const CHAT_KIND_EDIT: u32 = 3;
@@ -85,7 +85,7 @@ pub const CHAT_KIND_MEMBER: u32 = 6;
 pub const CHAT_KIND_TOPIC: u32 = 7;
 /// No entry: what somebody says about being away. It meets the entry hook too, or a filter could be
 /// walked round by it.
-pub const CHAT_KIND_PRESENCE: u32 = 65537;
+pub const CHAT_KIND_PRESENCE: u32 = 31;
 
 /// Flag of an event: the conversation is between two accounts.
 pub const CHAT_FLAG_DIRECT: u32 = 1;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use chat_plugin_abi as abi;
 
-use crate::{Deferred, Host};
+use crate::{Deferred, Failed, Host};
 
 /// What a hook is shown. Which fields there are depends on the hook; the table in `chat_plugin.h` tells.
 #[derive(Debug)]
@@ -116,6 +116,16 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn defer(&self) -> Option<Deferred> {
         Deferred::new(self.host, self.raw)
+    }
+
+    /// Tells the sender alone something: the device that called a command, every device of who sent an
+    /// entry.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`] when it is not even queued.
+    pub fn reply(&self, text: &str) -> Result<(), Failed> {
+        self.host.reply(self.raw, text)
     }
 
     /// What kind of entry.

@@ -181,6 +181,18 @@ impl Host {
         check(unsafe { tell(self.raw, account.as_ptr(), pointer(&room), text.as_ptr()) })
     }
 
+    pub(crate) fn reply(
+        &self,
+        event: *const abi::chat_plugin_event,
+        text: &str,
+    ) -> Result<(), Failed> {
+        let table: &abi::chat_ext_notice = self.extension(c"chat.notice/1")?;
+        let reply = table.reply.ok_or(Failed::Unsupported)?;
+        let text = c_string(text)?;
+        // SAFETY: the table's own function; the text ends with a NUL, and the server knows its events.
+        check(unsafe { reply(self.raw, event, text.as_ptr()) })
+    }
+
     /// A value that was kept.
     ///
     /// # Errors
