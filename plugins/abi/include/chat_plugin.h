@@ -32,8 +32,7 @@
  *   name             answers            on a fault  holds up                        fields
  *   ---------------  -----------------  ----------  ------------------------------  ------------------------------
  *   CONNECT          pass reject        pass        this link                       address
- *   LOGIN            pass reject        reject      this link                       account from name(device)
- *                                                                                   address
+ *   LOGIN            pass reject        reject      this link                       from name(device)
  *   ENTRY            pass modified      pass        later entries of this sender    kind flags time_ms target
  *                    reject defer                   in this conversation            account conversation room from
  *                                                                                   to id text, by kind: name args
@@ -44,9 +43,8 @@
  *                                                                                   to name media_type bytes
  *   FILE_COMPLETE    pass reject defer  pass        this file                       the same
  *   ENTRY_POST       (ignored)          -           nothing                         as ENTRY, and seq prev
- *   PRESENCE_POST    (ignored)          -           nothing                         account from text flags dropped
- *   DISCONNECT_POST  (ignored)          -           nothing                         account from name(device)
- *                                                                                   address reason dropped
+ *   PRESENCE_POST    (ignored)          -           nothing                         from text flags reason dropped
+ *   DISCONNECT_POST  (ignored)          -           nothing                         from reason dropped
  *   TICK             (ignored)          -           nothing                         time_ms
  *   RELOAD           (ignored)          -           nothing                         time_ms
  *
@@ -100,7 +98,7 @@ typedef struct chat_ext_timer chat_ext_timer;
 #define CHAT_KIND_TEXT 1
 
 /**
- * A file is offered: `name`, `media_type`, `bytes`.
+ * A file is offered: its name is the text; `media_type`, `bytes`.
  */
 #define CHAT_KIND_FILE 2
 
@@ -318,8 +316,8 @@ struct chat_plugin_event {
      */
     const char *id;
     /**
-     * The text, as the filters before this one left it. NULL where there is none, and without
-     * CHAT_CAP_READ_TEXT.
+     * The text, as the filters before this one left it; for a file, its name. NULL where there is none,
+     * and without CHAT_CAP_READ_TEXT.
      */
     const char *text;
     /**
@@ -639,6 +637,11 @@ struct chat_ext_notice {
      * Tells an account something. `room` says where it belongs, or is NULL. Who is not online misses it.
      */
     chat_status (*tell)(const struct chat_host *host, const char *account, const char *room, const char *text);
+    /**
+     * Answers the sender of an event: the device that called a command, every device of who sent an
+     * entry.
+     */
+    chat_status (*reply)(const struct chat_host *host, const struct chat_plugin_event *event, const char *text);
 };
 
 /**

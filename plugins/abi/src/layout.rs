@@ -71,8 +71,9 @@ const _: () = assert!(P != 8 || size_of::<chat_plugin_event>() == 168);
 
 const _: () =
     assert!(offset_of!(chat_ext_command, add) == 8 && size_of::<chat_ext_command>() == 8 + P);
-const _: () =
-    assert!(offset_of!(chat_ext_notice, tell) == 8 && size_of::<chat_ext_notice>() == 8 + P);
+const _: () = assert!(offset_of!(chat_ext_notice, tell) == 8);
+const _: () = assert!(offset_of!(chat_ext_notice, reply) == 8 + P);
+const _: () = assert!(size_of::<chat_ext_notice>() == 8 + 2 * P);
 const _: () =
     assert!(offset_of!(chat_ext_defer, resolve) == 8 && size_of::<chat_ext_defer>() == 8 + P);
 const _: () = assert!(offset_of!(chat_ext_timer, start) == 8);

@@ -32,8 +32,7 @@
  *   name             answers            on a fault  holds up                        fields
  *   ---------------  -----------------  ----------  ------------------------------  ------------------------------
  *   CONNECT          pass reject        pass        this link                       address
- *   LOGIN            pass reject        reject      this link                       account from name(device)
- *                                                                                   address
+ *   LOGIN            pass reject        reject      this link                       from name(device)
  *   ENTRY            pass modified      pass        later entries of this sender    kind flags time_ms target
  *                    reject defer                   in this conversation            account conversation room from
  *                                                                                   to id text, by kind: name args
@@ -44,9 +43,8 @@
  *                                                                                   to name media_type bytes
  *   FILE_COMPLETE    pass reject defer  pass        this file                       the same
  *   ENTRY_POST       (ignored)          -           nothing                         as ENTRY, and seq prev
- *   PRESENCE_POST    (ignored)          -           nothing                         account from text flags dropped
- *   DISCONNECT_POST  (ignored)          -           nothing                         account from name(device)
- *                                                                                   address reason dropped
+ *   PRESENCE_POST    (ignored)          -           nothing                         from text flags reason dropped
+ *   DISCONNECT_POST  (ignored)          -           nothing                         from reason dropped
  *   TICK             (ignored)          -           nothing                         time_ms
  *   RELOAD           (ignored)          -           nothing                         time_ms
  *
