@@ -174,7 +174,10 @@ mod tests {
         assert_eq!(all["filter"].config.values["words"], "a\nb");
         let failure = read_plugins("[plugin.x]\nisolation = 'no'", Path::new("f")).unwrap_err();
         assert_eq!(failure.code(), 78);
-        assert!(failure.to_string().contains("[plugin.x]: isolation"), "{failure}");
+        assert!(
+            failure.to_string().contains("[plugin.x]: isolation"),
+            "{failure}"
+        );
     }
 
     #[test]

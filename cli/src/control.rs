@@ -15,8 +15,8 @@ use async_io::Timer;
 use async_net::unix as net;
 use chat_engine::json::{error_word, timestamp};
 use chat_engine::{
-    AccountName, Admin, AdminAnswer, Error, PluginItem, Registration, Rights, Server, ServerConfig, StorePlace,
-    limits,
+    AccountName, Admin, AdminAnswer, Error, PluginItem, Registration, Rights, Server, ServerConfig,
+    StorePlace, limits,
 };
 use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, FutureExt};
 use serde::{Deserialize, Serialize};

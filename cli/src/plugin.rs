@@ -122,7 +122,9 @@ fn begin(folder: &Path, language: PluginLanguage) -> Result<(), Failure> {
         .ok_or_else(|| bad("its last part is the plugin's name"))?;
     let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if !name.bytes().all(good) || !name.starts_with(|sign: char| sign.is_ascii_lowercase()) {
-        return Err(bad("a plugin's name begins with a-z and is made of a-z, 0-9 and _"));
+        return Err(bad(
+            "a plugin's name begins with a-z and is made of a-z, 0-9 and _",
+        ));
     }
     let files: Vec<(String, String)> = match language {
         PluginLanguage::C => vec![
@@ -179,21 +181,66 @@ const RUST_SOURCE: &str = include_str!("../templates/lib.rs.in");
 
 /// The crates that a Rust plugin is built with. They go into its folder, so that it builds wherever it is.
 const VENDORED: [(&str, &str); 16] = [
-    ("chat-plugin/Cargo.toml", include_str!("../templates/chat-plugin.toml")),
-    ("chat-plugin/src/lib.rs", include_str!("../../plugins/sdk/src/lib.rs")),
-    ("chat-plugin/src/deferred.rs", include_str!("../../plugins/sdk/src/deferred.rs")),
-    ("chat-plugin/src/event.rs", include_str!("../../plugins/sdk/src/event.rs")),
-    ("chat-plugin/src/export.rs", include_str!("../../plugins/sdk/src/export.rs")),
-    ("chat-plugin/src/host.rs", include_str!("../../plugins/sdk/src/host.rs")),
-    ("chat-plugin/src/setup.rs", include_str!("../../plugins/sdk/src/setup.rs")),
-    ("chat-plugin-abi/Cargo.toml", include_str!("../templates/chat-plugin-abi.toml")),
-    ("chat-plugin-abi/src/lib.rs", include_str!("../../plugins/abi/src/lib.rs")),
-    ("chat-plugin-abi/src/event.rs", include_str!("../../plugins/abi/src/event.rs")),
-    ("chat-plugin-abi/src/extension.rs", include_str!("../../plugins/abi/src/extension.rs")),
-    ("chat-plugin-abi/src/host.rs", include_str!("../../plugins/abi/src/host.rs")),
-    ("chat-plugin-abi/src/layout.rs", include_str!("../../plugins/abi/src/layout.rs")),
-    ("chat-plugin-abi/src/number.rs", include_str!("../../plugins/abi/src/number.rs")),
-    ("chat-plugin-abi/src/plugin.rs", include_str!("../../plugins/abi/src/plugin.rs")),
+    (
+        "chat-plugin/Cargo.toml",
+        include_str!("../templates/chat-plugin.toml"),
+    ),
+    (
+        "chat-plugin/src/lib.rs",
+        include_str!("../../plugins/sdk/src/lib.rs"),
+    ),
+    (
+        "chat-plugin/src/deferred.rs",
+        include_str!("../../plugins/sdk/src/deferred.rs"),
+    ),
+    (
+        "chat-plugin/src/event.rs",
+        include_str!("../../plugins/sdk/src/event.rs"),
+    ),
+    (
+        "chat-plugin/src/export.rs",
+        include_str!("../../plugins/sdk/src/export.rs"),
+    ),
+    (
+        "chat-plugin/src/host.rs",
+        include_str!("../../plugins/sdk/src/host.rs"),
+    ),
+    (
+        "chat-plugin/src/setup.rs",
+        include_str!("../../plugins/sdk/src/setup.rs"),
+    ),
+    (
+        "chat-plugin-abi/Cargo.toml",
+        include_str!("../templates/chat-plugin-abi.toml"),
+    ),
+    (
+        "chat-plugin-abi/src/lib.rs",
+        include_str!("../../plugins/abi/src/lib.rs"),
+    ),
+    (
+        "chat-plugin-abi/src/event.rs",
+        include_str!("../../plugins/abi/src/event.rs"),
+    ),
+    (
+        "chat-plugin-abi/src/extension.rs",
+        include_str!("../../plugins/abi/src/extension.rs"),
+    ),
+    (
+        "chat-plugin-abi/src/host.rs",
+        include_str!("../../plugins/abi/src/host.rs"),
+    ),
+    (
+        "chat-plugin-abi/src/layout.rs",
+        include_str!("../../plugins/abi/src/layout.rs"),
+    ),
+    (
+        "chat-plugin-abi/src/number.rs",
+        include_str!("../../plugins/abi/src/number.rs"),
+    ),
+    (
+        "chat-plugin-abi/src/plugin.rs",
+        include_str!("../../plugins/abi/src/plugin.rs"),
+    ),
     ("README.md", include_str!("../templates/README.md")),
 ];
 
@@ -215,8 +262,14 @@ mod tests {
             ..Plugin::default()
         };
         let text = listing(std::slice::from_ref(&item), false);
-        assert!(text.contains("12 calls, p99 7 us, 0 refused, 10 errors"), "{text}");
-        assert!(text.ends_with("\n    10 faults within a minute\n"), "{text}");
+        assert!(
+            text.contains("12 calls, p99 7 us, 0 refused, 10 errors"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("\n    10 faults within a minute\n"),
+            "{text}"
+        );
         let json: serde_json::Value = serde_json::from_str(&listing(&[item], true)).unwrap();
         assert_eq!(json["state"], "tripped");
     }

@@ -185,7 +185,10 @@ impl Shared {
             return;
         };
         let name = slot.name.as_str();
-        tracing::error!(plugin = name, "the new version is refused, the old one goes on: {why}");
+        tracing::error!(
+            plugin = name,
+            "the new version is refused, the old one goes on: {why}"
+        );
         desk.end_seat(coming.seat, true);
         self.release(desk, id);
     }
@@ -219,7 +222,8 @@ impl Shared {
         slot.since = Instant::now();
         slot.restart_at = None;
         if let Source::File { copy } = &slot.source {
-            self.disk.tidy(slot.name.as_str(), std::slice::from_ref(copy));
+            self.disk
+                .tidy(slot.name.as_str(), std::slice::from_ref(copy));
         }
         desk.wake_observers = true;
         desk.publish();
@@ -252,7 +256,10 @@ impl Shared {
 
     /// Starts a second helper for a plugin that is stuck in a call: the calls behind it go there.
     pub(crate) fn stand_in(self: &Arc<Self>, desk: &mut Desk, id: SlotId, stuck: SeatId) {
-        let behind = desk.seats.get(&stuck).is_some_and(|seat| seat.queue.len() > 1);
+        let behind = desk
+            .seats
+            .get(&stuck)
+            .is_some_and(|seat| seat.queue.len() > 1);
         let Some(slot) = desk.slots.get_mut(&id) else {
             return;
         };
@@ -269,7 +276,10 @@ impl Shared {
         }
         slot.restarts += 1;
         let name = slot.name.as_str();
-        tracing::warn!(plugin = name, "it is stuck in a call; a second process takes the others");
+        tracing::warn!(
+            plugin = name,
+            "it is stuck in a call; a second process takes the others"
+        );
         self.launch_apart(desk, id, Some(stuck));
     }
 
@@ -390,6 +400,7 @@ impl Shared {
         desk.publish();
         self.disk.write(&changes);
         self.disk.clear(&name);
+        self.disk.tidy(&name, &[]);
     }
 
     pub(crate) fn clear_suspicions(&self) {
@@ -411,7 +422,10 @@ impl Desk {
         }
         let id = seat.slot;
         // The cursor stands at the call that is stuck: observers read on from there.
-        if behind.iter().any(|call| matches!(call.what, What::Observe { .. })) {
+        if behind
+            .iter()
+            .any(|call| matches!(call.what, What::Observe { .. }))
+        {
             behind.retain(|call| !matches!(call.what, What::Observe { .. }));
             if let Some(observer) = self.observer(id) {
                 observer.rewind();

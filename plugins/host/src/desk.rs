@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use chat_engine::port::{
     Ask, FromHooks, HookSet, NoticeOut, NoticeTo, PluginName, Question, Say, Subscriptions, Verdict,
 };
-use chat_engine::{
-    AccountName, Body, CommandItem, LinkId, RoomName, Target, Ticket,
-};
+use chat_engine::{AccountName, Body, CommandItem, LinkId, RoomName, Target, Ticket};
 use chat_plugin_abi as abi;
 use slab::Slab;
 
@@ -20,9 +18,7 @@ use crate::launch::Process;
 use crate::limits;
 use crate::settings::OnError;
 use crate::shown::{Field, Shown};
-use crate::slot::{
-    Call, Place, Seat, SeatId, Slot, SlotId, State, What, hook_name,
-};
+use crate::slot::{Call, Place, Seat, SeatId, Slot, SlotId, State, What, hook_name};
 
 /// All of it.
 #[derive(Debug, Default)]
@@ -129,8 +125,7 @@ impl Desk {
             let slot = self.slots.get(&id).filter(|slot| slot.is_asked());
             let skipped = slot.is_none_or(|slot| {
                 let own = asked.own.as_deref() == Some(slot.name.as_str());
-                let hidden =
-                    asked.direct && slot.capabilities() & abi::CHAT_CAP_READ_DIRECT == 0;
+                let hidden = asked.direct && slot.capabilities() & abi::CHAT_CAP_READ_DIRECT == 0;
                 own || hidden
             });
             if skipped {
@@ -233,7 +228,9 @@ impl Desk {
                 self.fail(id, key, "a fault");
                 return;
             }
-            (abi::CHAT_REJECT, _) if !may(abi::CHAT_CAP_REJECT) && hook != abi::CHAT_HOOK_COMMAND => {
+            (abi::CHAT_REJECT, _)
+                if !may(abi::CHAT_CAP_REJECT) && hook != abi::CHAT_HOOK_COMMAND =>
+            {
                 if slot.first_time(2) {
                     tracing::warn!(
                         plugin = name,
@@ -355,7 +352,13 @@ impl Desk {
     }
 
     /// The call at the head of an instance's queue came back.
-    pub(crate) fn done(&mut self, seat_id: SeatId, call_id: u64, nanos: u64, answer: Answer) -> bool {
+    pub(crate) fn done(
+        &mut self,
+        seat_id: SeatId,
+        call_id: u64,
+        nanos: u64,
+        answer: Answer,
+    ) -> bool {
         let Some(seat) = self.seats.get_mut(&seat_id) else {
             return true;
         };
@@ -468,7 +471,10 @@ impl Desk {
         let name = slot.name.as_str().to_owned();
         tracing::warn!(plugin = name, count, "a fault: {why}");
         if count >= limits::FAULTS && slot.state != State::Tripped {
-            self.trip(id, format!("{count} faults within a minute, the last one: {why}"));
+            self.trip(
+                id,
+                format!("{count} faults within a minute, the last one: {why}"),
+            );
         }
     }
 
@@ -488,7 +494,10 @@ impl Desk {
         slot.state = State::Tripped;
         slot.why = why;
         slot.restart_at = None;
-        let seats = [slot.seat.take(), slot.coming.take().map(|coming| coming.seat)];
+        let seats = [
+            slot.seat.take(),
+            slot.coming.take().map(|coming| coming.seat),
+        ];
         for seat in seats.into_iter().flatten() {
             self.end_seat(seat, true);
         }
@@ -555,7 +564,10 @@ impl Desk {
         calls.sort_by_key(|call| call.id);
         calls.extend(seat.queue);
         for mut call in calls {
-            if matches!(call.what, What::Observe { .. } | What::Save | What::Restore(_)) {
+            if matches!(
+                call.what,
+                What::Observe { .. } | What::Save | What::Restore(_)
+            ) {
                 continue;
             }
             if call.again {
@@ -673,7 +685,10 @@ impl Desk {
         if slot.says >= limits::SAYS {
             slot.stats.dropped += 1;
             if slot.first_time(8) {
-                tracing::warn!(plugin = name.as_str(), "it sends faster than entries are taken");
+                tracing::warn!(
+                    plugin = name.as_str(),
+                    "it sends faster than entries are taken"
+                );
             }
             return;
         }
@@ -891,7 +906,8 @@ fn log(slot: &mut Slot, level: i32, text: &str) {
 /// A line of a plugin for the log: control characters could draw on the operator's screen.
 pub(crate) fn printable(text: &str) -> String {
     let odd = |sign: char| {
-        sign.is_control() || matches!(sign, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        sign.is_control()
+            || matches!(sign, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     text.trim_end()
         .chars()

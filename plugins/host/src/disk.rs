@@ -97,9 +97,7 @@ impl Disk {
         for copy in copies.flatten() {
             let file = copy.file_name();
             let file = file.to_string_lossy();
-            let ours = file
-                .rsplit_once('-')
-                .is_some_and(|(stem, _)| stem == name);
+            let ours = file.rsplit_once('-').is_some_and(|(stem, _)| stem == name);
             if ours && !keep.contains(&copy.path()) {
                 // What stays takes room, and is tried again at the next start.
                 let _ = fs::remove_file(copy.path());

@@ -53,7 +53,11 @@ impl Process {
         let mut unsent = lock(&self.unsent);
         while unsent.sent < unsent.bytes.len() {
             let rest = unsent.bytes.get(unsent.sent..).unwrap_or_default();
-            match send(&self.socket, rest, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            match send(
+                &self.socket,
+                rest,
+                SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
+            ) {
                 Ok(count) => unsent.sent += count,
                 Err(rustix::io::Errno::INTR) => {}
                 Err(rustix::io::Errno::AGAIN) => return,
@@ -102,6 +106,7 @@ pub(crate) fn launch(helper: &[OsString], start: &Start) -> Result<Launched, Str
             .split_first()
             .ok_or_else(|| io::Error::other("no program for helpers is configured"))?;
         let child = Command::new(program)
+            .arg0("chat-plugin")
             .args(args)
             .arg(&start.name)
             .env_remove("CHAT_PASSWORD")

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 
-use chat_engine::port::PluginName;
 use crate::change::Made;
 use crate::disk::Disk;
 use crate::elf;
@@ -20,13 +19,20 @@ use crate::load::load;
 use crate::settings::{Isolation, Settings};
 use crate::shared::{LocalWishes, Shared};
 use crate::slot::{Coming, Local, SeatId, Slot, SlotId, Source, State, hook_name};
+use chat_engine::port::PluginName;
 
 /// NAME of a plugin by its file: what stands before `.so`, without `lib`. `None` for other files.
 #[must_use]
 pub fn name_of(path: &Path) -> Option<&str> {
     let file = path.file_name()?.to_str()?;
-    let stem = file.strip_suffix(".so").filter(|stem| !stem.starts_with('.'))?;
-    Some(stem.strip_prefix("lib").filter(|rest| !rest.is_empty()).unwrap_or(stem))
+    let stem = file
+        .strip_suffix(".so")
+        .filter(|stem| !stem.starts_with('.'))?;
+    Some(
+        stem.strip_prefix("lib")
+            .filter(|rest| !rest.is_empty())
+            .unwrap_or(stem),
+    )
 }
 
 /// What `check` found.
@@ -57,7 +63,8 @@ pub fn check(
     let bytes = read(path)?;
     elf::check(&bytes)?;
     let disk = Disk::new(None);
-    disk.open().map_err(|error| format!("a folder for its probe can't be made: {error}"))?;
+    disk.open()
+        .map_err(|error| format!("a folder for its probe can't be made: {error}"))?;
     let copy = disk.copy(name, "check", &bytes);
     let copy = copy.map_err(|error| format!("it can't be copied: {error}"))?;
     let about = probe(&disk, name, &copy, settings, helper)?;
@@ -90,7 +97,9 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         ));
     }
     may_write(&about, "it")?;
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let folder = fs::metadata(folder.unwrap_or(Path::new("."))).map_err(failed)?;
     if folder.uid() != 0 && folder.uid() != own {
         return Err(format!("its folder belongs to user {}", folder.uid()));
@@ -103,7 +112,9 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("it has more than {} bytes", limits::FILE_BYTES));
     }
     let mut bytes = Vec::new();
-    file.take(limits::FILE_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(limits::FILE_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     Ok(bytes)
 }
 
@@ -114,7 +125,10 @@ fn may_write(about: &fs::Metadata, what: &str) -> Result<(), String> {
     }
     // Many systems give each user a group of the same number, with nobody else in it.
     if mode & 0o020 != 0 && about.gid() != about.uid() && about.gid() != 0 {
-        return Err(format!("{what} may be written by group {}; chmod g-w", about.gid()));
+        return Err(format!(
+            "{what} may be written by group {}; chmod g-w",
+            about.gid()
+        ));
     }
     Ok(())
 }
@@ -149,7 +163,13 @@ impl Shared {
     /// Brings a file in, or says in the log and in the list why not. Takes its time.
     pub(crate) fn bring_in(self: &Arc<Self>, name: &PluginName, path: &Path, settings: Settings) {
         if !settings.enabled {
-            self.note(name, path, settings, State::Off, "the operator turned it off");
+            self.note(
+                name,
+                path,
+                settings,
+                State::Off,
+                "the operator turned it off",
+            );
             return;
         }
         let result = self.try_bring_in(name, path, &settings);
@@ -261,7 +281,10 @@ impl Shared {
             for command in about.commands.keys() {
                 let owner = desk.command_owner(command).filter(|owner| *owner != id);
                 if owner.is_some() {
-                    tracing::warn!(plugin = name, "another plugin has the command {command} already");
+                    tracing::warn!(
+                        plugin = name,
+                        "another plugin has the command {command} already"
+                    );
                 }
             }
             self.seat(desk, seat, id, capabilities, made);
@@ -332,7 +355,10 @@ impl Shared {
             })
             .map_err(|error| format!("a thread for it can't be started: {error}"))?;
         let instance = made.recv_timeout(limits::LOAD_WAIT).map_err(|_| {
-            format!("it hangs in init: no word from it within {} s", limits::LOAD_WAIT.as_secs())
+            format!(
+                "it hangs in init: no word from it within {} s",
+                limits::LOAD_WAIT.as_secs()
+            )
         })??;
         Ok(Local {
             host: instance.host(),
@@ -342,7 +368,13 @@ impl Shared {
 
     /// Remembers why one that the program brought is not running.
     pub(crate) fn refuse(&self, name: &PluginName, settings: Settings, why: &str) {
-        self.note(name, Path::new("what the program brings"), settings, State::Refused, why);
+        self.note(
+            name,
+            Path::new("what the program brings"),
+            settings,
+            State::Refused,
+            why,
+        );
     }
 
     /// Remembers why a file is not running, for the list, and tells it.
@@ -350,7 +382,9 @@ impl Shared {
         let word = name.as_str();
         self.with(|desk| {
             let id = desk.find(name);
-            let runs = id.and_then(|id| desk.slots.get(&id)).is_some_and(|slot| slot.seat.is_some());
+            let runs = id
+                .and_then(|id| desk.slots.get(&id))
+                .is_some_and(|slot| slot.seat.is_some());
             match (runs, state) {
                 (true, State::Off) => {
                     tracing::info!(plugin = word, "stopped: {why}");
@@ -366,11 +400,9 @@ impl Shared {
                     return;
                 }
                 (false, State::Off) => tracing::info!(plugin = word, "not loaded: {why}"),
-                (false, _) => tracing::error!(
-                    plugin = word,
-                    "{} is refused: {why}",
-                    path.display()
-                ),
+                (false, _) => {
+                    tracing::error!(plugin = word, "{} is refused: {why}", path.display())
+                }
             }
             if let Some(id) = desk.find(name)
                 && desk.slots.get(&id).is_some_and(|slot| !slot.is_asked())
@@ -378,7 +410,9 @@ impl Shared {
                 desk.slots.remove(&id);
             }
             if desk.find(name).is_none() && desk.slots.len() < limits::PLUGINS {
-                let source = Source::File { copy: PathBuf::new() };
+                let source = Source::File {
+                    copy: PathBuf::new(),
+                };
                 let mut slot = Slot::new(name.clone(), settings, source);
                 slot.state = state;
                 slot.why = why.to_owned();

@@ -58,7 +58,8 @@ fn wants(desk: &Desk) -> Vec<Want> {
     slots
         .filter_map(|(id, slot)| {
             let observer = slot.observer.as_ref()?;
-            let ready = slot.state == State::Running && slot.seat.is_some() && slot.coming.is_none();
+            let ready =
+                slot.state == State::Running && slot.seat.is_some() && slot.coming.is_none();
             let room = limits::OBSERVED.saturating_sub(observer.open.len());
             let behind = observer.run.is_none() || observer.tails < desk.tails;
             (ready && behind && room >= limits::OBSERVED / 2).then_some(Want {

@@ -265,7 +265,12 @@ impl Shared {
                 desk.done(id, call_id, nanos, answer);
             }
         }
-        if more && desk.seats.get(&id).is_some_and(|seat| !seat.queue.is_empty()) {
+        if more
+            && desk
+                .seats
+                .get(&id)
+                .is_some_and(|seat| !seat.queue.is_empty())
+        {
             desk.runnable.push_back(id);
         }
         desk.dismiss(id);
@@ -401,7 +406,10 @@ impl Shared {
             self.keep_old(desk, id, why);
             return;
         }
-        let current = desk.slots.get(&id).is_some_and(|slot| slot.seat == Some(seat_id));
+        let current = desk
+            .slots
+            .get(&id)
+            .is_some_and(|slot| slot.seat == Some(seat_id));
         if !current {
             desk.end_seat(seat_id, true);
             desk.fault(id, why);
@@ -488,7 +496,11 @@ impl Shared {
             self.check_timers(&mut desk, &mut second);
             desk.clock_rests = false;
             let save = saved.elapsed() >= limits::SAVE_EVERY;
-            let changes = if save { desk.take_changes() } else { Vec::new() };
+            let changes = if save {
+                desk.take_changes()
+            } else {
+                Vec::new()
+            };
             self.settle(desk);
             if save {
                 saved = Instant::now();
@@ -506,7 +518,10 @@ impl Shared {
         let mut expired = Vec::new();
         for (seat_id, seat) in &desk.seats {
             // One whose file is gone may still finish what it began with.
-            let deadline = desk.slots.get(&seat.slot).map_or(LEFT_TICKS, Slot::deadline);
+            let deadline = desk
+                .slots
+                .get(&seat.slot)
+                .map_or(LEFT_TICKS, Slot::deadline);
             for (call_id, call) in &seat.deferred {
                 if tick.saturating_sub(call.since) >= deadline {
                     expired.push((*seat_id, *call_id));
@@ -718,8 +733,12 @@ impl Desk {
     /// Whether somebody waits for a plugin, so that ticks have to be counted.
     fn is_waited_for(&self) -> bool {
         let seats = self.seats.values();
-        let asked = seats.into_iter().any(|seat| !seat.queue.is_empty() || !seat.deferred.is_empty());
-        asked || !self.farewells.is_empty() || self.slots.values().any(|slot| !slot.waiting.is_empty())
+        let asked = seats
+            .into_iter()
+            .any(|seat| !seat.queue.is_empty() || !seat.deferred.is_empty());
+        asked
+            || !self.farewells.is_empty()
+            || self.slots.values().any(|slot| !slot.waiting.is_empty())
     }
 
     /// How long nothing has to happen.
@@ -731,7 +750,10 @@ impl Desk {
             if let Some(at) = timers.chain(slot.restart_at).min() {
                 pause = pause.min(at.saturating_duration_since(now));
             }
-            let cursor = slot.observer.as_ref().is_some_and(|observer| observer.changed);
+            let cursor = slot
+                .observer
+                .as_ref()
+                .is_some_and(|observer| observer.changed);
             if slot.values_changed || cursor {
                 pause = pause.min((saved + limits::SAVE_EVERY).saturating_duration_since(now));
             }

@@ -62,7 +62,9 @@ pub(crate) struct Slot {
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     /// A file in the folder; this copy of it is loaded.
-    File { copy: PathBuf },
+    File {
+        copy: PathBuf,
+    },
     Static,
 }
 
@@ -143,8 +145,14 @@ pub(crate) struct Call {
 #[derive(Clone, Debug)]
 pub(crate) enum What {
     /// A step of the chain of this question.
-    Ask { key: usize, shown: Arc<Shown> },
-    Observe { pos: u64, shown: Arc<Shown> },
+    Ask {
+        key: usize,
+        shown: Arc<Shown>,
+    },
+    Observe {
+        pos: u64,
+        shown: Arc<Shown>,
+    },
     News(Arc<Shown>),
     Timer(u64),
     Save,
@@ -321,7 +329,9 @@ impl What {
     pub(crate) fn place(&self) -> String {
         let hook = |shown: &Shown| format!("in its {} hook", hook_name(shown.numbers.hook));
         match self {
-            Self::Ask { shown, .. } | Self::Observe { shown, .. } | Self::News(shown) => hook(shown),
+            Self::Ask { shown, .. } | Self::Observe { shown, .. } | Self::News(shown) => {
+                hook(shown)
+            }
             Self::Timer(_) => "in a timer".to_owned(),
             Self::Save => "in save".to_owned(),
             Self::Restore(_) => "in restore".to_owned(),

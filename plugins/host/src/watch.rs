@@ -19,8 +19,7 @@ use crate::settings::Settings;
 use crate::shared::Shared;
 
 /// Where settings come from when they are read again.
-pub type SettingsSource =
-    Box<dyn Fn() -> Result<BTreeMap<String, Settings>, String> + Send + Sync>;
+pub type SettingsSource = Box<dyn Fn() -> Result<BTreeMap<String, Settings>, String> + Send + Sync>;
 
 /// The folder of plugins.
 pub(crate) struct Folder {
@@ -178,7 +177,10 @@ impl Folder {
         let name = match PluginName::new(word) {
             Ok(name) => name,
             Err(why) => {
-                tracing::error!("{} is refused: {word:?} can't be a plugin's name: {why}", path.display());
+                tracing::error!(
+                    "{} is refused: {word:?} can't be a plugin's name: {why}",
+                    path.display()
+                );
                 return None;
             }
         };
@@ -263,7 +265,9 @@ impl Eyes {
         let Some(watcher) = &mut self.watcher else {
             return false;
         };
-        let number = fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
+        let number = fs::metadata(path)
+            .ok()
+            .map(|about| (about.dev(), about.ino()));
         let Some(number) = number else {
             self.watched = None;
             return false;
