@@ -2,8 +2,8 @@
 //
 //     [plugin.dice]
 //     answer    = "room"   # everybody in the room sees the throw; "caller": who threw, alone
-//     max-dice  = 100      # 1 to 1000
-//     max-sides = 1000     # 2 to 1000000
+//     max_dice  = 100      # 1 to 1000
+//     max_sides = 1000     # 2 to 1000000
 //
 // Outside a room only the caller is answered. With "room" the throw is an entry of the account `plugin.dice`.
 
@@ -96,8 +96,8 @@ public:
         const std::string_view word = answer != nullptr ? answer : "room";
         if (word != "room" && word != "caller")
             throw std::runtime_error("answer = \"" + std::string(word) + "\": it is \"room\" or \"caller\"");
-        const auto dice = number(host, "max-dice", 100, 1, 1000);
-        const auto sides = number(host, "max-sides", 1000, 2, 1'000'000);
+        const auto dice = number(host, "max_dice", 100, 1, 1000);
+        const auto sides = number(host, "max_sides", 1000, 2, 1'000'000);
         tells_room_ = word == "room";
         max_dice_ = dice;
         max_sides_ = sides;
