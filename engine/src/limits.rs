@@ -275,6 +275,12 @@ pub const TYPING_EVERY: Duration = Duration::from_secs(1);
 /// How long a verdict of a hook is waited for. Far above any deadline of a plugin, which its host keeps:
 /// this only ends a wait for an answer that was lost.
 pub const HOOK_WAIT: Duration = Duration::from_secs(120);
+/// Questions to plugins that are out at a time: memory for them is bounded also when a host hangs.
+pub const QUESTIONS: usize = 100_000;
+/// Bytes of entries that plugins are asked about.
+pub const ASK_BYTES: usize = 64 * 1024 * 1024;
+/// Longest reason of a plugin for a refusal: a line or two.
+pub const REASON_BYTES: usize = 512;
 /// Commands of all plugins: with the longest name and help they fit a page.
 pub const COMMANDS: usize = 100;
 /// Longest help text of a command; a hundred of them fit a page.

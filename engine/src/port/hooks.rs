@@ -379,6 +379,12 @@ impl PluginName {
         AccountName::plugin(name).map(Self)
     }
 
+    /// The plugin whose account this is.
+    #[must_use]
+    pub fn of(account: AccountName) -> Option<Self> {
+        account.plugin_name().is_some().then_some(Self(account))
+    }
+
     /// The name without `plugin.`.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -183,7 +183,11 @@ impl World {
         });
         let conn = &mut self.conns[index];
         (conn.age, conn.slot) = (self.server.age, slot);
-        self.feed(Input::Accepted { link: id, from: 0 });
+        self.feed(Input::Accepted {
+            link: id,
+            from: 0,
+            address: String::new(),
+        });
         self.watch_link(slot);
         true
     }
