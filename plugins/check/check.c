@@ -122,8 +122,8 @@ static chat_status command_list(const chat_host *host, void *data, uint64_t capa
     size_t i, used = 0;
     (void)host;
     for (i = 0; i < command_count; i++)
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s\t%s\t%s", i > 0 ? "\n" : "", commands[i].name,
-                                 commands[i].usage, commands[i].help);
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s\t%s%s%s", i > 0 ? "\n" : "", commands[i].name,
+                                 commands[i].usage, commands[i].usage[0] != '\0' ? ": " : "", commands[i].help);
     memcpy(data, list, used < capacity ? used : (size_t)capacity);
     *len = used;
     return CHAT_OK;

@@ -66,23 +66,12 @@ static int read_list(help_book *book, const chat_host *host)
     return 1;
 }
 
-/* The field of a line that begins at `*at`, as bytes for "%.*s"; moves on to the next one. */
-static int field(const char **at, const char **text)
-{
-    size_t len = strcspn(*at, "\t\n");
-
-    *text = *at;
-    *at += len + ((*at)[len] == '\t');
-    return (int)len;
-}
-
-/* Writes "/name usage: help" for the line there, after a line feed, if it fits. */
+/* Writes "/name - what it takes and does" for the line there, after a line feed, if it fits. */
 static int describe(char *out, size_t room, const char *line)
 {
-    const char *name_at, *usage_at, *help_at;
-    int name = field(&line, &name_at), usage = field(&line, &usage_at), help = field(&line, &help_at);
-    int written = snprintf(out, room, "\n/%.*s%s%.*s%s%.*s", name, name_at, usage > 0 ? " " : "", usage, usage_at,
-                           help > 0 ? ": " : "", help, help_at);
+    int name = (int)strcspn(line, "\t\n");
+    const char *help = line[name] == '\t' ? line + name + 1 : "";
+    int written = snprintf(out, room, "\n/%.*s - %.*s", name, line, (int)strcspn(help, "\n"), help);
 
     return written > 0 && (size_t)written < room ? written : 0;
 }

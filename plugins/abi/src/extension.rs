@@ -25,8 +25,8 @@ pub struct chat_ext_command {
         ) -> chat_status,
     >,
     /// Copies all commands that there are now, of every plugin, to `data`, at most `capacity` bytes of
-    /// it, and the whole length to `len`. One command a line, sorted by name: name, usage and help, with a
-    /// tab between them. Clients can ask for the same. Not from `init`, where nobody knows them yet.
+    /// it, and the whole length to `len`. One command a line, sorted: the name, a tab, and what it takes and
+    /// does. Clients can ask for the same. Empty in `init`, where nobody knows them yet.
     pub list: Option<
         unsafe extern "C" fn(
             host: *const chat_host,

@@ -49,9 +49,7 @@ pub enum Failed {
 pub struct CommandInfo {
     /// How to call it.
     pub name: String,
-    /// What follows the name.
-    pub usage: String,
-    /// What it does.
+    /// What it takes and does.
     pub help: String,
 }
 
@@ -224,7 +222,7 @@ impl Host {
         }
     }
 
-    /// All commands that there are now, of every plugin, by name. Not in `init`, where nobody knows them
+    /// All commands that there are now, of every plugin, by name. None in `init`, where nobody knows them
     /// yet.
     ///
     /// # Errors
@@ -238,11 +236,10 @@ impl Host {
             |data: *mut c_void, room, len: &mut u64| unsafe { list(self.raw, data, room, len) };
         let text = String::from_utf8(read_all(read)?).map_err(|_| Failed::NotText)?;
         let command = |line: &str| {
-            let mut fields = line.splitn(3, '\t').map(str::to_owned);
+            let (name, help) = line.split_once('\t')?;
             Some(CommandInfo {
-                name: fields.next()?,
-                usage: fields.next()?,
-                help: fields.next()?,
+                name: name.to_owned(),
+                help: help.to_owned(),
             })
         };
         Ok(text.lines().filter_map(command).collect())
