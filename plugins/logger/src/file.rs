@@ -1,5 +1,6 @@
 //! The file that is appended to, and the old ones.
 
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -7,14 +8,32 @@ use std::path::{Path, PathBuf};
 
 use crate::settings::Settings;
 
+/// Bytes of lines that wait for a disk that takes none. An hour of a busy room fits.
+const WAITING_BYTES: usize = 4 << 20;
+
 /// A file of lines that makes room for a new one when it is large. It is opened with its first line: a
 /// version that takes over must not hold a file that the one before still renames.
+///
+/// What can't be written, on a full disk for example, waits and is tried again with each later line and at
+/// each [`sync`](Self::sync).
 #[derive(Debug)]
 pub(crate) struct LogFile {
     path: PathBuf,
     max_bytes: u64,
     keep: u32,
     open: Option<Open>,
+    waiting: VecDeque<Vec<u8>>,
+    waiting_bytes: usize,
+    /// Lines that had no place even there.
+    lost: u64,
+}
+
+/// What can't be written now.
+#[derive(Debug)]
+pub(crate) struct Stuck {
+    pub(crate) error: io::Error,
+    /// Lines that are gone for good since the last time that something was written.
+    pub(crate) lost: u64,
 }
 
 #[derive(Debug)]
@@ -31,11 +50,63 @@ impl LogFile {
             max_bytes: settings.max_bytes,
             keep: settings.keep,
             open: None,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            lost: 0,
         }
     }
 
-    /// Appends a line, whole or not at all.
-    pub(crate) fn append(&mut self, line: &[u8]) -> io::Result<()> {
+    /// Goes on with another file; what waits is written there.
+    pub(crate) fn move_to(&mut self, settings: &Settings) {
+        self.path.clone_from(&settings.path);
+        self.max_bytes = settings.max_bytes;
+        self.keep = settings.keep;
+        self.open = None;
+    }
+
+    /// Appends a line, after those that wait.
+    pub(crate) fn append(&mut self, line: &[u8]) -> Result<(), Stuck> {
+        let written = self.catch_up().and_then(|()| self.write(line));
+        written.map_err(|error| {
+            self.waiting.push_back(line.to_vec());
+            self.waiting_bytes += line.len();
+            while self.waiting_bytes > WAITING_BYTES {
+                let oldest = self.waiting.pop_front().map_or(0, |line| line.len());
+                self.waiting_bytes -= oldest;
+                self.lost += 1;
+            }
+            self.stuck(error)
+        })
+    }
+
+    /// Waits until everything is on disk.
+    pub(crate) fn sync(&mut self) -> Result<(), Stuck> {
+        let synced = self
+            .catch_up()
+            .and_then(|()| self.open.as_mut().map_or(Ok(()), Open::sync));
+        synced.map_err(|error| self.stuck(error))
+    }
+
+    fn stuck(&self, error: io::Error) -> Stuck {
+        let lost = self.lost;
+        Stuck { error, lost }
+    }
+
+    /// Writes what waits.
+    fn catch_up(&mut self) -> io::Result<()> {
+        while let Some(line) = self.waiting.pop_front() {
+            if let Err(error) = self.write(&line) {
+                self.waiting.push_front(line);
+                return Err(error);
+            }
+            self.waiting_bytes -= line.len();
+        }
+        self.lost = 0;
+        Ok(())
+    }
+
+    /// Writes a line, whole or not at all.
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => Open::at(&self.path)?,
@@ -48,11 +119,6 @@ impl LogFile {
         let written = open.append(line);
         self.open = Some(open);
         written
-    }
-
-    /// Waits until everything is on disk.
-    pub(crate) fn sync(&mut self) -> io::Result<()> {
-        self.open.as_mut().map_or(Ok(()), Open::sync)
     }
 
     /// `log` becomes `log.1`, which becomes `log.2`, and so on; the last one goes.
@@ -117,12 +183,10 @@ mod tests {
     use super::*;
 
     fn log(folder: &Path, max_bytes: u64, keep: u32) -> LogFile {
-        LogFile {
-            path: folder.join("log"),
-            max_bytes,
-            keep,
-            open: None,
-        }
+        let mut file = LogFile::new(&Settings::read(folder, &|_| None).unwrap());
+        file.path = folder.join("log");
+        (file.max_bytes, file.keep) = (max_bytes, keep);
+        file
     }
 
     fn read(folder: &Path, name: &str) -> String {
@@ -172,13 +236,28 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_gone_is_told_and_comes_back() {
+    fn what_a_disk_does_not_take_waits_for_it_within_bounds() {
         let folder = tempfile::tempdir().unwrap();
         let inner = folder.path().join("inner");
-        let mut file = log(&inner, 8, 1);
-        file.append(b"one\n").unwrap_err();
         fs::create_dir(&inner).unwrap();
-        file.append(b"two\n").unwrap();
-        assert_eq!(read(&inner, "log"), "two\n");
+        let mut file = log(&inner, 8 << 20, 1);
+        fs::remove_dir(&inner).unwrap();
+        file.append(b"one\n").unwrap_err();
+        assert_eq!(file.append(b"two\n").unwrap_err().lost, 0);
+        file.sync().unwrap_err();
+        fs::create_dir(&inner).unwrap();
+        file.append(b"three\n").unwrap();
+        assert_eq!(read(&inner, "log"), "one\ntwo\nthree\n");
+
+        file.open = None;
+        fs::remove_dir_all(&inner).unwrap();
+        let long = [b'x'; 1 << 20];
+        let lost: Vec<u64> = (0..6)
+            .map(|_| file.append(&long).unwrap_err().lost)
+            .collect();
+        assert_eq!(lost, [0, 0, 0, 0, 1, 2]);
+        fs::create_dir(&inner).unwrap();
+        file.sync().unwrap();
+        assert_eq!(fs::metadata(inner.join("log")).unwrap().len(), 4 << 20);
     }
 }

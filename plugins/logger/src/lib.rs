@@ -12,7 +12,8 @@
 //!
 //! It observes: it sees what is on disk and has its place, in order, at least once, over restarts and new
 //! versions of itself. Each line is written whole before the next entry is asked for, so that a crash
-//! loses nothing that the server counts as seen, and is on disk within a second. A line that was written
+//! loses nothing that the server counts as seen, and is on disk within a second. While the disk takes
+//! nothing, up to 4 MiB of lines wait in memory, and the log of the server says so. A line that was written
 //! twice has the same conversation and `seq`; JSON lines that may be such have `"again":true`.
 //!
 //! What people write can't forge a line: line feeds, other control characters and those that turn the
@@ -24,7 +25,7 @@ mod settings;
 
 use chat_plugin::{Event, Hook, Host, Level, Plugin, Setup, Verdict, capability, export_plugin};
 
-use crate::file::LogFile;
+use crate::file::{LogFile, Stuck};
 use crate::line::Record;
 use crate::settings::Settings;
 
@@ -37,6 +38,7 @@ struct Logger {
     settings: Settings,
     file: LogFile,
     line: String,
+    is_stuck: bool,
 }
 
 impl Plugin for Logger {
@@ -51,6 +53,7 @@ impl Plugin for Logger {
             file: LogFile::new(&settings),
             settings,
             line: String::new(),
+            is_stuck: false,
         })
     }
 }
@@ -62,10 +65,9 @@ impl Logger {
         }
         self.line.clear();
         Record::of(event).write(self.settings.format, &mut self.line);
-        match self.file.append(self.line.as_bytes()) {
-            Ok(()) => Verdict::Pass,
-            Err(error) => Verdict::Fault(format!("{}: {error}", self.settings.path.display())),
-        }
+        let appended = self.file.append(self.line.as_bytes());
+        self.told(appended);
+        Verdict::Pass
     }
 
     fn reload(&mut self, _event: &Event<'_>) -> Verdict {
@@ -74,7 +76,7 @@ impl Logger {
             Ok(settings) if settings == self.settings => {}
             Ok(settings) => {
                 self.sync(SYNC_TIMER);
-                self.file = LogFile::new(&settings);
+                self.file.move_to(&settings);
                 self.settings = settings;
             }
             Err(why) => host.log(Level::Error, &format!("{why}; the old settings stay")),
@@ -83,9 +85,29 @@ impl Logger {
     }
 
     fn sync(&mut self, _timer: u64) {
-        if let Err(error) = self.file.sync() {
-            let path = self.settings.path.display();
-            self.host.log(Level::Error, &format!("{path}: {error}"));
+        let synced = self.file.sync();
+        self.told(synced);
+    }
+
+    /// Tells the operator that the disk takes nothing any more, and when it takes it again: each once.
+    fn told(&mut self, written: Result<(), Stuck>) {
+        let path = self.settings.path.display();
+        match written {
+            Ok(()) if self.is_stuck => {
+                self.is_stuck = false;
+                self.host
+                    .log(Level::Info, &format!("{path}: it is written again"));
+            }
+            Err(Stuck { error, .. }) if !self.is_stuck => {
+                self.is_stuck = true;
+                let line = format!("{path}: {error}; what is said meanwhile waits in memory");
+                self.host.log(Level::Error, &line);
+            }
+            Err(Stuck { lost: 1, .. }) => {
+                let line = format!("{path}: too much waits, the oldest lines are lost from now on");
+                self.host.log(Level::Error, &line);
+            }
+            _ => {}
         }
     }
 }
