@@ -101,6 +101,26 @@ impl Process {
         self.output.take(Duration::ZERO, wanted).ok()
     }
 
+    /// Waits for a line on its standard error with all these words, and takes it.
+    ///
+    /// # Panics
+    ///
+    /// When no such line comes in time.
+    pub fn says(&self, words: &[&str]) -> String {
+        let text = |line: &Value| {
+            line.as_str()
+                .map_or_else(|| line.to_string(), str::to_owned)
+        };
+        let wanted = |line: &Value| {
+            let line = text(line);
+            words.iter().all(|word| line.contains(word))
+        };
+        match self.errors.take(WAIT, wanted) {
+            Ok(line) => text(&line),
+            Err(why) => panic!("no line with {words:?}: {why}\n{}", self.story()),
+        }
+    }
+
     /// Waits until it ends by itself, and answers its exit code, or minus the signal.
     ///
     /// # Panics

@@ -8,19 +8,19 @@ const ACCOUNTS: usize = 10_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Greeted {
-    when_ms: HashMap<u64, u64>,
+    when_ms: HashMap<String, u64>,
 }
 
 impl Greeted {
     /// Whether an account was not greeted within the pause; then it is now.
-    pub(crate) fn is_due(&mut self, account: u64, now_ms: u64, pause_ms: u64) -> bool {
+    pub(crate) fn is_due(&mut self, account: &str, now_ms: u64, pause_ms: u64) -> bool {
         if pause_ms == 0 {
             return true;
         }
         let is_over = |then: u64| then > now_ms || now_ms - then >= pause_ms;
         if self
             .when_ms
-            .get(&account)
+            .get(account)
             .is_some_and(|&then| !is_over(then))
         {
             return false;
@@ -31,7 +31,7 @@ impl Greeted {
         if self.when_ms.len() >= ACCOUNTS {
             self.when_ms.clear();
         }
-        self.when_ms.insert(account, now_ms);
+        self.when_ms.insert(account.to_owned(), now_ms);
         true
     }
 }
@@ -43,20 +43,20 @@ mod tests {
     #[test]
     fn nobody_is_greeted_twice_within_the_pause() {
         let mut greeted = Greeted::default();
-        assert!(greeted.is_due(1, 1000, 500));
-        assert!(!greeted.is_due(1, 1499, 500));
-        assert!(greeted.is_due(2, 1499, 500));
-        assert!(greeted.is_due(1, 1500, 500));
+        assert!(greeted.is_due("ann", 1000, 500));
+        assert!(!greeted.is_due("ann", 1499, 500));
+        assert!(greeted.is_due("bob", 1499, 500));
+        assert!(greeted.is_due("ann", 1500, 500));
         // A clock that was set back.
-        assert!(greeted.is_due(1, 10, 500));
-        assert!(greeted.is_due(1, 11, 0) && greeted.is_due(1, 12, 0));
+        assert!(greeted.is_due("ann", 10, 500));
+        assert!(greeted.is_due("ann", 11, 0) && greeted.is_due("ann", 12, 0));
     }
 
     #[test]
     fn a_crowd_is_no_leak() {
         let mut greeted = Greeted::default();
-        for account in 0..3 * ACCOUNTS as u64 {
-            assert!(greeted.is_due(account, 1000, 500));
+        for account in 0..3 * ACCOUNTS {
+            assert!(greeted.is_due(&account.to_string(), 1000, 500));
             assert!(greeted.when_ms.len() <= ACCOUNTS);
         }
     }

@@ -57,7 +57,7 @@ impl Motd {
         if flags.is_online()
             && flags.is_changed()
             && !flags.is_bot()
-            && self.greeted.is_due(event.account(), now_ms(), pause_ms)
+            && self.greeted.is_due(account, now_ms(), pause_ms)
         {
             tell(event.host(), account, None, &fill(text, account, ""));
         }
