@@ -14,7 +14,7 @@ pub mod town;
 pub use client::{Client, Device};
 pub use folder::copy_folder;
 pub use plugins::Plugins;
-pub use process::{Process, chat_cli, is_long};
+pub use process::{Process, chat_cli, is_long, program};
 pub use proxy::{Direction, Proxy};
 pub use server::{Ran, Server};
 

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::chat_cli;
+use crate::process::{WAIT, program};
 
 /// A folder of plugins, and the configuration of its server.
 #[derive(Debug)]
@@ -145,8 +146,7 @@ fn in_rust() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let names = ["linkguard", "logger", "motd", "stats"];
-        let program = chat_cli(Path::new("/")).get_program().to_owned();
-        let is_release = Path::new(&program)
+        let is_release = program()
             .parent()
             .is_some_and(|folder| folder.ends_with("release"));
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -178,4 +178,17 @@ fn in_rust() -> &'static Path {
         let file = file.expect("cargo says where it put them");
         file.parent().expect("it is in a folder").to_owned()
     })
+}
+
+/// Waits until something holds that nobody tells of: the contents of a file, a number in a list.
+///
+/// # Panics
+///
+/// When it never does.
+pub fn until(mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + WAIT;
+    while !holds() {
+        assert!(Instant::now() < end, "it does not come true");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
 }

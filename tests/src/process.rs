@@ -23,7 +23,7 @@ pub fn is_long() -> bool {
 /// A call of the binary, away from what the user of this machine has at home.
 #[must_use]
 pub fn chat_cli(home: &Path) -> Command {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(program());
     command
         .env("HOME", home)
         .env_remove("CHAT_PASSWORD")
@@ -278,7 +278,9 @@ impl Lines {
 }
 
 /// Where the binary is; built if nobody says so.
-fn binary() -> &'static Path {
+/// The binary under test.
+#[must_use]
+pub fn program() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match std::env::var_os("CHAT_CLI") {
         Some(path) => {
