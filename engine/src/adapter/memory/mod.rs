@@ -305,7 +305,7 @@ impl Log for MemoryStore {
                     LogItem { pos, entry, room }
                 })
                 .collect();
-            let next = items.last().map_or(after.min(end), |item| item.pos);
+            let next = items.last().map_or_else(|| after.min(end), |item| item.pos);
             let run = state.run;
             Ok(LogPage {
                 items,
