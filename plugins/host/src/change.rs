@@ -80,6 +80,7 @@ impl Shared {
             leaving: false,
         };
         desk.seats.insert(seat_id, seat);
+        desk.tell_commands(seat_id);
         for up in early {
             if let crate::frame::Up::Wish(wish) = up {
                 desk.wish(Some(seat_id), id, wish);

@@ -44,6 +44,8 @@ pub(crate) struct Desk {
     pub(crate) closing: bool,
     /// The clock has nothing to count, and is to be woken when it has.
     pub(crate) clock_rests: bool,
+    /// All commands, as plugins get them.
+    command_list: String,
     /// Helpers that were told to end, and when.
     pub(crate) farewells: Vec<(Arc<Process>, Instant)>,
 }
@@ -766,7 +768,34 @@ impl Desk {
             })
             .collect();
         let subscriptions = self.subscriptions();
+        let line = |item: &CommandItem| format!("{}\t{}\n", item.name, item.help);
+        let list: String = subscriptions.commands.iter().map(line).collect();
+        if list != self.command_list {
+            self.command_list = list;
+            let seats: Vec<SeatId> = self.seats.keys().copied().collect();
+            for seat in seats {
+                self.tell_commands(seat);
+            }
+        }
         self.out.push(FromHooks::Subscriptions(subscriptions));
+    }
+
+    /// Tells an instance which commands there are.
+    pub(crate) fn tell_commands(&mut self, id: SeatId) {
+        let Some(seat) = self.seats.get(&id) else {
+            return;
+        };
+        if seat.capabilities & abi::CHAT_CAP_COMMAND == 0 {
+            return;
+        }
+        let list = self.command_list.clone();
+        match &seat.place {
+            Place::Local(local) => *crate::instance::lock(&local.host.commands) = list,
+            Place::Helper(process) => {
+                process.put(|out| Down::Commands(list).write(out));
+                self.dirty.push(Arc::clone(process));
+            }
+        }
     }
 
     pub(crate) fn subscriptions(&self) -> Subscriptions {
