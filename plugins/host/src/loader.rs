@@ -150,6 +150,7 @@ fn probe(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         capabilities: settings.capabilities,
         probe: true,
+        careful: 0,
         config: settings.config.clone(),
         values: std::collections::BTreeMap::new(),
     };

@@ -173,7 +173,9 @@ impl Plugins {
 
 impl Inner {
     fn start(&self) {
-        let Some((built_in, settings)) = lock(&self.begin).take() else {
+        // Held until all is loaded: whoever comes meanwhile waits for that.
+        let mut begin = lock(&self.begin);
+        let Some((built_in, settings)) = begin.take() else {
             return;
         };
         let shared = &self.shared;
@@ -202,6 +204,7 @@ impl Inner {
     }
 
     fn reload(&self, name: Option<&str>) -> Result<(), String> {
+        self.start();
         if let (Some(source), Some(folder)) = (&self.source, &self.folder) {
             folder.set_settings(source()?);
         }
@@ -305,7 +308,11 @@ impl Hooks for Plugins {
     fn admin(&self, wish: Admin) -> BoxFuture<'_, Result<AdminAnswer, Refusal>> {
         Box::pin(async move {
             match wish {
-                Admin::Plugins => Ok(AdminAnswer::Plugins(self.list())),
+                Admin::Plugins => {
+                    let inner = Arc::clone(&self.inner);
+                    blocking::unblock(move || inner.start()).await;
+                    Ok(AdminAnswer::Plugins(self.list()))
+                }
                 Admin::ReloadPlugin { name } => {
                     // Probes take their time, and the driver has others to serve.
                     let inner = Arc::clone(&self.inner);
