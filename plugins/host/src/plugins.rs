@@ -103,9 +103,14 @@ struct Inner {
     folder: Option<Arc<Folder>>,
     source: Option<SettingsSource>,
     /// What is to be loaded at the start.
-    begin: Mutex<Option<(Vec<BuiltIn>, BTreeMap<String, Settings>)>>,
+    begin: Mutex<Option<Begin>>,
     /// Wakes who looks at the folder; gone, it ends.
     watch: Mutex<Option<Sender<()>>>,
+}
+
+struct Begin {
+    built_in: Vec<BuiltIn>,
+    settings: BTreeMap<String, Settings>,
 }
 
 impl fmt::Debug for Plugins {
@@ -129,7 +134,10 @@ impl Plugins {
                 shared,
                 folder,
                 source: config.settings_source,
-                begin: Mutex::new(Some((config.built_in, config.settings))),
+                begin: Mutex::new(Some(Begin {
+                    built_in: config.built_in,
+                    settings: config.settings,
+                })),
                 watch: Mutex::new(None),
             }),
         })
@@ -175,7 +183,7 @@ impl Inner {
     fn start(&self) {
         // Held until all is loaded: whoever comes meanwhile waits for that.
         let mut begin = lock(&self.begin);
-        let Some((built_in, settings)) = begin.take() else {
+        let Some(Begin { built_in, settings }) = begin.take() else {
             return;
         };
         let shared = &self.shared;
