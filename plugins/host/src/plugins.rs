@@ -399,5 +399,10 @@ fn item(slot: &Slot) -> PluginItem {
         dropped: slot.stats.dropped,
         behind: observer.map_or(0, |observer| observer.end.saturating_sub(observer.pos)),
         p99_us: u64::try_from(slot.stats.p99().as_micros()).unwrap_or(u64::MAX),
+        metrics: slot
+            .metrics
+            .iter()
+            .map(|(name, value)| (name.clone(), i64::try_from(*value).unwrap_or(i64::MAX)))
+            .collect(),
     }
 }
