@@ -47,11 +47,8 @@ pub(crate) enum Change {
 #[derive(Debug)]
 pub(crate) enum Chore {
     Write(Vec<Change>),
-    /// Copies of a plugin are of no use any more, but these.
-    Tidy {
-        name: String,
-        keep: Vec<PathBuf>,
-    },
+    /// Its copies are of no use any more.
+    Tidy(String),
     /// The plugin is not what the server would end of.
     Clear(String),
 }
