@@ -12,7 +12,7 @@
 #define ABI CHAT_PLUGIN_ABI
 #endif
 
-static void misbehave(void)
+__attribute__((unused)) static void misbehave(void)
 {
 #if defined(CRASH)
     *(volatile int *)8 = 1;

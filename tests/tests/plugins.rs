@@ -193,9 +193,11 @@ fn on_error_decides_and_too_many_faults_stop_a_plugin_for_good() {
     plugins.add_file(&hostile(&plugins, "strict", &["VERDICT=-5"]));
     let server = start(&plugins);
     let mut ann = Device::new(&server, "ann").login();
+    ann.tell(&json!({"type": "create", "room": "hall", "ref": "room"}));
+    ann.acked("room");
     for number in 0..10 {
         let label = format!("f{number}");
-        ann.tell(&json!({"type": "topic", "room": "lobby", "text": "misbehave", "ref": label}));
+        ann.tell(&json!({"type": "topic", "room": "hall", "text": "misbehave", "ref": label}));
         assert_eq!(ann.answer(&label)["type"], "error");
     }
     server.process().says(&[
@@ -205,7 +207,7 @@ fn on_error_decides_and_too_many_faults_stop_a_plugin_for_good() {
     ]);
     assert_eq!(list(&server)["strict"]["state"], "tripped");
     // It stays in the way of what it should have looked at.
-    ann.tell(&json!({"type": "topic", "room": "lobby", "text": "harmless", "ref": "t"}));
+    ann.tell(&json!({"type": "topic", "room": "hall", "text": "harmless", "ref": "t"}));
     assert_eq!(ann.answer("t")["type"], "error");
 
     let ran = server.operate(&["plugin", "reload", "strict"]);
@@ -213,7 +215,7 @@ fn on_error_decides_and_too_many_faults_stop_a_plugin_for_good() {
     until("it runs again", || {
         list(&server)["strict"]["state"] == "running"
     });
-    ann.tell(&json!({"type": "topic", "room": "lobby", "text": "harmless", "ref": "u"}));
+    ann.tell(&json!({"type": "topic", "room": "hall", "text": "harmless", "ref": "u"}));
     ann.acked("u");
     let ran = server.operate(&["plugin", "reload", "nobody"]);
     assert_eq!(ran.code, 1);
@@ -565,7 +567,9 @@ fn the_operator_takes_capabilities_away_and_decides_the_order() {
         "{}",
         ran.errors
     );
-    assert_eq!(server_list_text(&server).lines().count(), 3);
+    let text = server_list_text(&server);
+    let plugins = text.lines().filter(|line| !line.starts_with(' '));
+    assert_eq!(plugins.count(), 3, "{text}");
 }
 
 #[test]

@@ -38,6 +38,10 @@ impl Shared {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             capabilities: slot.settings.capabilities,
             probe: false,
+            careful: match slot.restarts {
+                0 => 0,
+                _ => limits::CAREFUL_CALLS,
+            },
             config: slot.settings.config.clone(),
             values: slot.values.clone(),
             name,
@@ -69,8 +73,10 @@ impl Shared {
                 Place::Helper(launched.process)
             }
         };
+        let careful = desk.slots.get(&id).is_some_and(|slot| slot.restarts > 0);
         let seat = Seat {
             slot: id,
+            careful,
             place,
             capabilities,
             queue: std::collections::VecDeque::new(),

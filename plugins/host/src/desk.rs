@@ -286,9 +286,7 @@ impl Desk {
             (Some(seat), None) => seat,
             // While the state is handed over, or a helper starts again at once.
             (Some(_), Some(_)) => return hold(slot, call),
-            (None, _) if slot.state == State::Restarting && slot.restart_at.is_none() => {
-                return hold(slot, call);
-            }
+            (None, _) if slot.comes_back() => return hold(slot, call),
             (None, _) => return Err(call),
         };
         self.send(seat, call)
@@ -562,6 +560,7 @@ impl Desk {
                 observer.rewind();
             }
         }
+        let culprit = seat.queue.front().map(|call| call.id);
         let mut calls: Vec<Call> = seat.deferred.into_values().collect();
         calls.sort_by_key(|call| call.id);
         calls.extend(seat.queue);
@@ -572,11 +571,13 @@ impl Desk {
             ) {
                 continue;
             }
-            if call.again {
+            // Of one that answered in batches nobody knows which call it died of.
+            let guilty = seat.careful && culprit == Some(call.id);
+            if call.again && (guilty || !seat.careful) {
                 self.give_up(id, call.what, "it failed twice");
                 continue;
             }
-            call.again = matches!(call.what, What::Ask { .. });
+            call.again = true;
             call.since = self.tick;
             if let Err(call) = self.place(id, call) {
                 self.give_up(id, call.what, "it does not run");

@@ -72,6 +72,9 @@ pub(crate) struct Start {
     pub(crate) version: String,
     pub(crate) capabilities: u64,
     pub(crate) probe: bool,
+    /// So many answers are sent one by one: the helper before this one died, and if it happens again, it has
+    /// to be known in which call.
+    pub(crate) careful: u32,
     pub(crate) config: Config,
     pub(crate) values: BTreeMap<String, Vec<u8>>,
 }

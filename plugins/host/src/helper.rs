@@ -132,6 +132,7 @@ fn serve(
     }
     out.say(&Up::Ready(Ok(about)));
     let mut replies = 0;
+    let mut careful = start.careful;
     loop {
         let down = match calls.try_recv() {
             Ok(down) => down,
@@ -188,7 +189,8 @@ fn serve(
             Down::Expired { .. } | Down::Start(_) => {}
         }
         replies += 1;
-        if replies >= limits::REPLIES {
+        if replies >= limits::REPLIES || careful > 0 {
+            careful = careful.saturating_sub(1);
             out.flush();
             replies = 0;
         }

@@ -100,7 +100,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     let folder = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
-    let folder = fs::metadata(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+    let folder = fs::metadata(folder.unwrap_or_else(|| Path::new("."))).map_err(failed)?;
     if folder.uid() != 0 && folder.uid() != own {
         return Err(format!("its folder belongs to user {}", folder.uid()));
     }
@@ -150,6 +150,7 @@ fn probe(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         capabilities: settings.capabilities,
         probe: true,
+        careful: 0,
         config: settings.config.clone(),
         values: std::collections::BTreeMap::new(),
     };

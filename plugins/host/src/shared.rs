@@ -533,9 +533,7 @@ impl Shared {
             let waited = tick.saturating_sub(seat.progress.max(call.since));
             if waited >= deadline {
                 late.push((*seat_id, seat.slot));
-            } else if waited >= 1 && seat.busy {
-                stuck.push((*seat_id, seat.slot));
-            } else if waited >= STUCK_TICKS && !seat.leaving {
+            } else if (waited >= 1 && seat.busy) || (waited >= STUCK_TICKS && !seat.leaving) {
                 stuck.push((*seat_id, seat.slot));
             }
         }

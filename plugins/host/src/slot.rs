@@ -114,6 +114,8 @@ pub(crate) struct Seat {
     pub(crate) progress: u64,
     /// A worker is in it.
     pub(crate) busy: bool,
+    /// Its answers come one by one, so that the head of its queue is what it died of.
+    pub(crate) careful: bool,
     /// Ends once nothing of it is deferred.
     pub(crate) leaving: bool,
 }
@@ -290,6 +292,15 @@ impl Slot {
             abi::CHAT_HOOK_COMMAND => usual,
             _ => self.settings.on_error.unwrap_or(usual),
         }
+    }
+
+    /// Whether a helper comes soon enough for calls to wait for it.
+    pub(crate) fn comes_back(&self) -> bool {
+        let pause = |at: Instant| at.saturating_duration_since(Instant::now());
+        self.state == State::Restarting
+            && self
+                .restart_at
+                .is_none_or(|at| pause(at) < self.settings.deadline)
     }
 
     /// The deadline in ticks.
