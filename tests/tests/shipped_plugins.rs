@@ -401,9 +401,17 @@ fn with(names: &[&str], config: &str) -> Plugins {
     plugins
 }
 
+/// Starts a server that has loaded what is in the folder.
 fn start(plugins: &Plugins) -> Server {
     let args = plugins.args();
-    Server::start_with(&args.each_ref().map(String::as_str))
+    let server = Server::start_with(&args.each_ref().map(String::as_str));
+    for file in fs::read_dir(plugins.folder()).expect("the folder is there") {
+        let file = file.expect("it can be read").file_name();
+        let name = file.to_string_lossy();
+        let name = name.trim_start_matches("lib").trim_end_matches(".so");
+        server.process().says(&["loaded", name]);
+    }
+    server
 }
 
 fn said(text: &str) -> Value {
