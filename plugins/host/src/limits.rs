@@ -63,6 +63,8 @@ pub(crate) const REPLIES: usize = 64;
 pub(crate) const CAREFUL_CALLS: u32 = 4096;
 /// Entries and notices of a plugin that wait for the engine.
 pub(crate) const SAYS: usize = 256;
+/// Rooms whose place is remembered for notices; then it begins anew.
+pub(crate) const ROOMS: usize = 10_000;
 /// Longest reason of a refusal: a line.
 pub(crate) const REASON_BYTES: usize = 200;
 /// Longest line that a plugin writes into the log.

@@ -196,6 +196,8 @@ impl Shared {
                  isolation = \"process\", or try it again by `chat-cli plugin reload {word}`"
             ));
         }
+        // Only now, and by whoever brings files in: a copy that was just made is in use by nobody yet.
+        self.disk.tidy(word, &self.with(|desk| desk.copies(name)));
         let copy = self.disk.copy(word, &hash, &bytes);
         let copy = copy.map_err(|error| format!("it can't be copied: {error}"))?;
         drop(bytes);
@@ -203,7 +205,7 @@ impl Shared {
         let source = Source::File { copy: copy.clone() };
         let id = self.slot_for(name, settings, &source, &about)?;
         let start = self.with(|desk| match desk.slots.get(&id) {
-            Some(slot) => self.start_of(slot, &source),
+            Some(slot) => Ok(self.start_of(slot, &source)),
             None => Err("it was removed meanwhile".to_owned()),
         });
         let start = Start {
@@ -236,7 +238,7 @@ impl Shared {
         let about = plugin.about();
         let id = self.slot_for(name, settings, &Source::Static, &about)?;
         let start = self.with(|desk| match desk.slots.get(&id) {
-            Some(slot) => self.start_of(slot, &Source::Static),
+            Some(slot) => Ok(self.start_of(slot, &Source::Static)),
             None => Err("it was removed meanwhile".to_owned()),
         })?;
         let seat = self.with(|desk| desk.next_id());
@@ -307,7 +309,11 @@ impl Shared {
         source: &Source,
         about: &About,
     ) -> Result<SlotId, String> {
+        self.disk
+            .make_state(name.as_str())
+            .map_err(|error| format!("its state folder can't be made: {error}"))?;
         let values = self.disk.values(name.as_str());
+        let cursor = self.disk.cursor(name.as_str());
         self.with(|desk| {
             let mut others = desk.slots.values().filter(|slot| slot.name != *name);
             if let Some(other) = others.find(|slot| slot.about.id == about.id && slot.is_asked()) {
@@ -326,6 +332,7 @@ impl Shared {
             let id = desk.next_id();
             let mut slot = Slot::new(name.clone(), settings.clone(), source.clone());
             slot.values = values;
+            slot.cursor = cursor;
             // What it wants is known, and nobody else may take its id meanwhile.
             slot.about.id.clone_from(&about.id);
             desk.slots.insert(id, slot);

@@ -354,14 +354,11 @@ fn tell(desk: &mut Desk, hook: u32, news: &News, changed: bool) {
 }
 
 fn said(desk: &mut Desk, plugin: &PluginName, refused: Option<&Refusal>) {
-    let Some(id) = desk.find(plugin) else {
-        return;
-    };
-    if let Some(slot) = desk.slots.get_mut(&id) {
-        slot.says = slot.says.saturating_sub(1);
+    if let Some(id) = desk.find(plugin) {
         if let Some(refusal) = refused {
             tracing::warn!(plugin = plugin.as_str(), %refusal, "what it sent was refused");
         }
+        desk.said(id);
     }
 }
 

@@ -87,6 +87,7 @@ impl Shared {
         let dirty = std::mem::take(&mut desk.dirty);
         let out = std::mem::take(&mut desk.out);
         let tail = std::mem::take(&mut desk.wake_observers);
+        let chores = std::mem::take(&mut desk.chores);
         let runnable = !desk.runnable.is_empty() && self.idle.load(Ordering::Acquire) > 0;
         // A clock that ticks sees for itself.
         let clock = std::mem::take(&mut desk.clock_rests);
@@ -97,6 +98,9 @@ impl Shared {
         }
         for process in &dirty {
             process.flush();
+        }
+        for chore in &chores {
+            self.disk.do_chore(chore);
         }
         if tail {
             self.tail.notify(usize::MAX);
@@ -685,8 +689,11 @@ impl Shared {
                 instance.destroy();
             }
         }
+        let until = Instant::now() + limits::STOP_WAIT;
         for process in processes.values() {
-            process.wait();
+            if process.ended_by(until).is_none() {
+                process.kill();
+            }
         }
         // What they kept at their end counts: their readers take themselves away when they have read it.
         let desk = lock(&self.desk);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use chat_engine::port::PluginName;
 use chat_plugin_abi as abi;
 
+use crate::disk::Cursor;
 use crate::frame::{About, Config};
 use crate::instance::{Host, Instance};
 use crate::launch::Process;
@@ -46,6 +47,8 @@ pub(crate) struct Slot {
     pub(crate) since: Instant,
     pub(crate) values: BTreeMap<String, Vec<u8>>,
     pub(crate) values_changed: bool,
+    /// How far an observer of this name got, according to the disk.
+    pub(crate) cursor: Option<Cursor>,
     pub(crate) metrics: BTreeMap<String, i128>,
     pub(crate) timers: HashMap<u64, (Instant, Duration)>,
     pub(crate) observer: Option<Observer>,
@@ -253,6 +256,7 @@ impl Slot {
             since: now,
             values: BTreeMap::new(),
             values_changed: false,
+            cursor: None,
             metrics: BTreeMap::new(),
             timers: HashMap::new(),
             observer: None,
