@@ -123,6 +123,8 @@ pub struct PluginItem {
     pub behind: u64,
     /// 99 of 100 calls took at most so long, in microseconds.
     pub p99_us: u64,
+    /// What it counts itself, by name.
+    pub metrics: Vec<(String, i64)>,
 }
 
 /// An account in a list for the operator.

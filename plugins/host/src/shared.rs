@@ -84,6 +84,7 @@ impl Shared {
         let dirty = std::mem::take(&mut desk.dirty);
         let out = std::mem::take(&mut desk.out);
         let tail = std::mem::take(&mut desk.wake_observers);
+        let chores = std::mem::take(&mut desk.chores);
         let runnable = !desk.runnable.is_empty() && self.idle.load(Ordering::Acquire) > 0;
         // A clock that ticks sees for itself.
         let clock = std::mem::take(&mut desk.clock_rests);
@@ -94,6 +95,9 @@ impl Shared {
         }
         for process in &dirty {
             process.flush();
+        }
+        for chore in &chores {
+            self.disk.do_chore(chore);
         }
         if tail {
             self.tail.notify(usize::MAX);
@@ -533,9 +537,7 @@ impl Shared {
             let waited = tick.saturating_sub(seat.progress.max(call.since));
             if waited >= deadline {
                 late.push((*seat_id, seat.slot));
-            } else if waited >= 1 && seat.busy {
-                stuck.push((*seat_id, seat.slot));
-            } else if waited >= STUCK_TICKS && !seat.leaving {
+            } else if (waited >= 1 && seat.busy) || (waited >= STUCK_TICKS && !seat.leaving) {
                 stuck.push((*seat_id, seat.slot));
             }
         }
@@ -685,8 +687,11 @@ impl Shared {
                 instance.destroy();
             }
         }
+        let until = Instant::now() + limits::STOP_WAIT;
         for process in processes {
-            process.wait();
+            if process.ended_by(until).is_none() {
+                process.kill();
+            }
         }
         self.disk.forget_suspects();
     }
