@@ -329,7 +329,16 @@ fn push_read(
         }
         return;
     }
-    push_all(room, id, link, entries, out);
+    // The log may be ahead of the tail. What stands behind a change of membership that is not known
+    // here yet must wait for it.
+    let known = entries.partition_point(|entry| entry.seq <= head);
+    push_all(
+        room,
+        id,
+        link,
+        entries.get(..known).unwrap_or_default(),
+        out,
+    );
 }
 
 /// Pushes entries in order as far as they are visible; `false` when the credit ran out.

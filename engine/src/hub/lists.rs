@@ -154,7 +154,8 @@ impl Hub {
         let limit = usize::try_from(limit)
             .unwrap_or(usize::MAX)
             .clamp(1, limits::HISTORY_ITEMS);
-        let load = Load::History(id, visible.into_spans(), from, limit);
+        let spans = visible.into_spans(room.record.head);
+        let load = Load::History(id, spans, from, limit);
         self.load(load, Pending::Asked(asked), out);
         Ok(None)
     }
@@ -196,12 +197,11 @@ impl Hub {
         let places: Vec<_> = ids
             .into_iter()
             .filter_map(|id| {
-                Some((
-                    id,
-                    visible(self.rooms.get(&id)?, asked.account).into_spans(),
-                ))
+                let room = self.rooms.get(&id)?;
+                let visible = visible(room, asked.account);
+                let is_seen = !visible.is_empty();
+                is_seen.then(|| (id, visible.into_spans(room.record.head)))
             })
-            .filter(|(_, spans)| !spans.is_empty())
             .collect();
         if target.is_some() && places.is_empty() {
             return Err(Code::NotAMember.into());
