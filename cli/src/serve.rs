@@ -103,7 +103,7 @@ fn start_thread(number: usize, driver: ServerDriver, ended: Sender<()>) -> Resul
     let work = move || {
         // Also when the driver panics.
         let _ended = Ended(ended);
-        async_io::block_on(driver.run());
+        driver.run_on_thread();
     };
     thread::Builder::new()
         .name(format!("chat-{number}"))

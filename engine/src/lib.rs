@@ -7,7 +7,8 @@
 //! Start with [`Server::start`] and [`Client::open`]. Both answer a handle, which is cheap to clone, and a
 //! driver, whose `run` does all the work while it is polled: by smol, by tokio, by a bare `block_on`, on
 //! one thread or on many. The engine starts no executor of its own. (The reactor of `async-io` and the
-//! pool of `blocking`, for sockets, timers and the disk, are threads of the process.)
+//! pool of `blocking`, for sockets, timers and the disk, are threads of the process.) A server that has
+//! threads for itself costs less under [`ServerDriver::run_on_thread`].
 //!
 //! # Example
 //!

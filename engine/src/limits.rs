@@ -121,6 +121,11 @@ pub const CREDIT_STEP: u64 = 64 * 1024;
 pub const OUTLET_BYTES: usize = 4 * 1024 * 1024;
 /// Frames that a link may have waiting at the hub before its reading pauses.
 pub const INLET_FRAMES: usize = 64;
+/// Tasks that wait for a thread before another one is called to help. Calling it costs as much as some
+/// tasks, and takes a core away from whatever else runs there.
+pub const TASKS_PER_THREAD: usize = 64;
+/// Tasks that a thread runs before it looks at the sockets again.
+pub const TASKS_PER_LOOK: usize = 32;
 
 // Rooms.
 

@@ -60,23 +60,22 @@ impl Server {
             durable: store.is_durable(),
         };
         let fingerprint = key.public().fingerprint().to_string();
-        let shared = Shared::new(key, Arc::clone(&store), config.streams);
+        let shared = Shared::new(key, Arc::clone(&store), config.streams)
+            .map_err(|error| Error::Local(format!("cannot look after sockets: {error}")))?;
         let hub = Hub::new(policy, snapshot, Box::new(OsRandom)).with_streams(config.streams);
         shared
-            .executor
+            .crew
             .spawn(server::run_hub(Arc::clone(&shared), hub))
             .detach();
         let mut addresses = Vec::new();
         for (listener, address) in listeners {
             addresses.push(address);
-            shared
-                .executor
-                .spawn(server::accept(Arc::clone(&shared), listener))
-                .detach();
+            let listening = shared.listen(listener);
+            listening.map_err(|error| listen_error(&address.to_string(), &error))?;
         }
         if config.retention != Retention::default() {
             let task = trim(Arc::clone(&shared), Arc::clone(&store), config.retention);
-            shared.executor.spawn(task).detach();
+            shared.crew.spawn(task).detach();
         }
         let about = Arc::new(About {
             addresses,
@@ -171,9 +170,17 @@ pub struct ServerDriver {
 }
 
 impl ServerDriver {
-    /// Works until the server is drained. Each thread that runs a clone of it adds a core.
+    /// Works until the server is drained, under any executor. Each thread that polls a clone of it adds a
+    /// core.
     pub async fn run(self) {
-        self.shared.executor.run(self.shared.stopped()).await;
+        self.shared.crew.run().await;
+    }
+
+    /// Works on this thread until the server is drained. It costs less than [`run`](Self::run) on a thread
+    /// of its own, as it waits at the sockets without a reactor in between. Each thread that runs a clone
+    /// of it adds a core; one that is not needed sleeps.
+    pub fn run_on_thread(self) {
+        self.shared.crew.work();
     }
 }
 

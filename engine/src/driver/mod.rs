@@ -2,8 +2,10 @@
 
 pub(crate) mod client;
 pub(crate) mod clock;
+pub(crate) mod crew;
 pub(crate) mod outlet;
 pub(crate) mod random;
 pub(crate) mod scratch;
 pub(crate) mod server;
 pub(crate) mod server_link;
+pub(crate) mod sockets;

@@ -9,15 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use async_channel::Sender;
-use async_executor::Executor;
-use async_io::{Async, Timer};
+use async_io::Timer;
 use async_lock::Semaphore;
 use futures_lite::{AsyncRead, AsyncWrite, Future, FutureExt};
 
 use super::clock::Clock;
+use super::crew::Crew;
 use super::outlet::{Lane, Outlet};
 use super::random::OsRandom;
 use super::server_link;
+use super::sockets::{Listener, Sockets};
 use crate::hub::{Effect, Hub, Input, Load, Loaded};
 use crate::id::{LinkId, Ticket};
 use crate::limits;
@@ -30,7 +31,8 @@ use crate::wire;
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) key: Arc<StaticKey>,
-    pub(crate) executor: Executor<'static>,
+    pub(crate) crew: Arc<Crew>,
+    sockets: Arc<Sockets>,
     store: Arc<dyn Store>,
     inbox: Mutex<Inbox>,
     outlets: Mutex<Outlets>,
@@ -58,11 +60,17 @@ struct Outlets {
 }
 
 impl Shared {
-    pub(crate) fn new(key: StaticKey, store: Arc<dyn Store>, streams: usize) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(
+        key: StaticKey,
+        store: Arc<dyn Store>,
+        streams: usize,
+    ) -> std::io::Result<Arc<Self>> {
+        let sockets = Arc::new(Sockets::new()?);
+        Ok(Arc::new(Self {
             clock: Clock::new(),
             key: Arc::new(key),
-            executor: Executor::new(),
+            crew: Arc::new(Crew::new(Arc::clone(&sockets))),
+            sockets,
             store,
             inbox: Mutex::default(),
             outlets: Mutex::default(),
@@ -72,7 +80,7 @@ impl Shared {
             passwords: Semaphore::new(limits::PASSWORD_WORKERS),
             seeds: Mutex::default(),
             stopped: async_lock::OnceCell::new(),
-        })
+        }))
     }
 
     /// Tells the hub.
@@ -129,7 +137,7 @@ impl Shared {
         self: &Arc<Self>,
         stream: S,
         from: Option<IpAddr>,
-    ) -> async_executor::Task<()>
+    ) -> async_task::Task<()>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -140,7 +148,7 @@ impl Shared {
             from: address_group(from),
         }]);
         let shared = Arc::clone(self);
-        self.executor
+        self.crew
             .spawn(server_link::serve(shared, stream, id, outlet))
     }
 }
@@ -220,6 +228,7 @@ pub(crate) async fn run_hub(shared: Arc<Shared>, mut hub: Hub) {
     drop(tail);
     store.close().await;
     let _ = shared.stopped.set(()).await;
+    shared.crew.stop();
 }
 
 struct Woken {
@@ -356,7 +365,7 @@ impl Shared {
             };
             shared.tell([Input::Loaded(ticket, loaded)]);
         };
-        self.executor.spawn(task).detach();
+        self.crew.spawn(task).detach();
     }
 
     fn hash(self: &Arc<Self>, ticket: Ticket, password: String) {
@@ -367,7 +376,7 @@ impl Shared {
             drop(turn);
             shared.tell([Input::Hashed(ticket, hash)]);
         };
-        self.executor.spawn(task).detach();
+        self.crew.spawn(task).detach();
     }
 
     fn verify(self: &Arc<Self>, ticket: Ticket, password: String, verifier: Option<String>) {
@@ -384,12 +393,12 @@ impl Shared {
             drop(turn);
             shared.tell([Input::Verified(ticket, good)]);
         };
-        self.executor.spawn(task).detach();
+        self.crew.spawn(task).detach();
     }
 }
 
 /// Accepts links until the server stops.
-pub(crate) async fn accept(shared: Arc<Shared>, listener: Async<TcpListener>) {
+async fn accept(shared: Arc<Shared>, listener: Listener) {
     let accepting = async {
         loop {
             // Links that the hub ended hold their descriptors until they are told. Who comes meanwhile
@@ -400,8 +409,11 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: Async<TcpListener>) {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     // Frames are packed by us; waiting for more would only add delay.
-                    let _ = stream.get_ref().set_nodelay(true);
-                    shared.adopt(stream, Some(peer.ip())).detach();
+                    let _ = stream.set_nodelay(true);
+                    match shared.sockets.stream(stream) {
+                        Ok(stream) => shared.adopt(stream, Some(peer.ip())).detach(),
+                        Err(error) => tracing::warn!(%error, "cannot serve a stream"),
+                    }
                 }
                 Err(error) => {
                     // Out of descriptors or memory: trying again at once would only spin.
@@ -414,11 +426,21 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: Async<TcpListener>) {
     accepting.or(shared.stopped()).await;
 }
 
+impl Shared {
+    /// Accepts what comes to a listener, once somebody works.
+    pub(crate) fn listen(self: &Arc<Self>, listener: TcpListener) -> std::io::Result<()> {
+        let listener = self.sockets.listener(listener)?;
+        let task = accept(Arc::clone(self), listener);
+        self.crew.spawn(task).detach();
+        Ok(())
+    }
+}
+
 /// Listens on every address that a name stands for; the first that works.
-pub(crate) fn listen(address: &str) -> std::io::Result<(Async<TcpListener>, SocketAddr)> {
+pub(crate) fn listen(address: &str) -> std::io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address)?;
     let bound = listener.local_addr()?;
-    Ok((Async::new(listener)?, bound))
+    Ok((listener, bound))
 }
 
 fn encode(message: &ToClient) -> Arc<[u8]> {

@@ -113,10 +113,14 @@ where
     /// Whether anything moved. Reading and writing go on together, or two talkative peers would wait
     /// for each other.
     fn step(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
-        let took = self.take_out(cx)?;
-        self.seal()?;
-        let read = self.read(cx)?;
-        self.seal()?;
+        // One look at the clock: a step takes microseconds.
+        let now = self.shared.clock.time();
+        let took = self.take_out(cx, now)?;
+        self.seal(now)?;
+        let read = self.read(cx, now)?;
+        if read {
+            self.seal(now)?;
+        }
         let wrote = self.write(cx)?;
         if self.ending.is_some() && self.is_flushed() {
             return Err(End::Closed);
@@ -125,7 +129,7 @@ where
         Ok(took || read || wrote || rang)
     }
 
-    fn take_out(&mut self, cx: &Context<'_>) -> Result<bool, End> {
+    fn take_out(&mut self, cx: &Context<'_>, now: Time) -> Result<bool, End> {
         // What does not fit the stream stays in the outlet, where it is counted.
         let busy = self.waiting.is_some();
         let Some(taken) = self.outlet.take(busy && self.ending.is_none(), cx.waker()) else {
@@ -145,7 +149,11 @@ where
         if entered {
             self.session.enter();
         }
-        control.append(&mut text);
+        if control.is_empty() {
+            control = text;
+        } else {
+            control.append(&mut text);
+        }
         if let Some(bye) = closing
             && self.ending.is_none()
         {
@@ -157,7 +165,7 @@ where
                     control.push_back(frame.into());
                 }
             }
-            self.ending = Some(self.shared.clock.time() + limits::BYE_WAIT);
+            self.ending = Some(now + limits::BYE_WAIT);
         }
         if !control.is_empty() {
             match &mut self.waiting {
@@ -168,8 +176,7 @@ where
         Ok(true)
     }
 
-    fn seal(&mut self) -> Result<(), End> {
-        let now = self.shared.clock.time();
+    fn seal(&mut self, now: Time) -> Result<(), End> {
         self.session
             .poll_transmit(&mut self.sealed, now)
             .map_err(End::Failed)?;
@@ -179,6 +186,9 @@ where
         while self.sealed.len() - self.written < WRITE_AHEAD
             && let Some(waiting) = &mut self.waiting
         {
+            if self.sealed.capacity() == 0 {
+                self.sealed = scratch::borrow();
+            }
             let mut bytes = 0;
             let fits = waiting
                 .iter()
@@ -187,26 +197,26 @@ where
                     bytes <= WRITE_AHEAD
                 })
                 .count();
-            let batch = waiting.drain(..fits.max(1).min(waiting.len()));
-            let batch: Vec<Arc<[u8]>> = batch.collect();
-            let mut frames = batch.iter().map(AsRef::as_ref);
+            let fits = fits.max(1).min(waiting.len());
+            let mut frames = waiting.iter().take(fits).map(AsRef::as_ref);
             self.session
                 .seal(&mut frames, &mut self.sealed, now)
                 .map_err(End::Failed)?;
-            if waiting.is_empty() {
+            if fits == waiting.len() {
                 self.waiting = None;
+            } else {
+                waiting.drain(..fits);
             }
         }
         Ok(())
     }
 
-    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+    fn read(&mut self, cx: &mut Context<'_>, now: Time) -> Result<bool, End> {
         // Once the hub ends the link, what still comes is nobody's.
         if self.ending.is_some() || !self.outlet.admit() {
             return Ok(false);
         }
         let session = &mut self.session;
-        let now = self.shared.clock.time();
         let read = scratch::poll_read(Pin::new(&mut self.stream), cx, |bytes| {
             if bytes.is_empty() {
                 return Err(Error::Link(LinkFault::Lost));
@@ -263,19 +273,33 @@ where
             return Ok(false);
         }
         match Pin::new(&mut self.stream).poll_write(cx, rest) {
-            Poll::Pending => Ok(false),
+            Poll::Pending => {
+                self.keep_rest();
+                Ok(false)
+            }
             Poll::Ready(Ok(0)) => Err(End::Failed(Error::Link(LinkFault::Lost))),
             Poll::Ready(Ok(length)) => {
                 self.written += length;
                 if self.written == self.sealed.len() {
                     // A link at rest holds no buffer.
-                    self.sealed = Vec::new();
+                    scratch::give_back(std::mem::take(&mut self.sealed));
                     self.written = 0;
                 }
                 Ok(true)
             }
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
             Poll::Ready(Err(_)) => Err(End::Failed(Error::Link(LinkFault::Lost))),
+        }
+    }
+
+    /// The stream takes no more for now. Of a buffer that is larger by far than what is left, the link
+    /// keeps only that.
+    fn keep_rest(&mut self) {
+        let rest = self.sealed.get(self.written..).unwrap_or_default();
+        if rest.len() * 2 < self.sealed.capacity() {
+            let rest = rest.to_vec();
+            scratch::give_back(std::mem::replace(&mut self.sealed, rest));
+            self.written = 0;
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod answer;
 mod codec;
+mod entry;
 mod frame;
 mod number;
 mod part;

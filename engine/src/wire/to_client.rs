@@ -12,7 +12,7 @@ use super::part::{
     ByeBody, ConversationPart, EchoBody, EntryPart, Ext, List, ReceiptPart, account_name, seq,
 };
 use super::tag::{self, Sender};
-use super::{Decoded, TooLarge, codec};
+use super::{Decoded, TooLarge, codec, entry};
 use crate::error::Violation;
 use crate::id::{AccountId, ConversationId, DeviceId, Epoch, RequestId, SendId, Seq};
 use crate::limits;
@@ -180,10 +180,10 @@ fn read(frame: &Frame<'_>) -> Result<ToClient, Violation> {
                 more: body.more,
             }
         }
-        tag::ENTRY => {
-            let body: EntryBody<'_> = codec::read(frame.body)?;
-            ToClient::Entry(Arc::new(body.entry.into_model()?))
-        }
+        tag::ENTRY => match entry::read_usual(frame.body) {
+            Some(entry) => ToClient::Entry(entry),
+            None => ToClient::Entry(read_entry(frame.body)?),
+        },
         tag::GAP => {
             let body: GapBody<'_> = codec::read(frame.body)?;
             ToClient::Gap {
@@ -250,6 +250,12 @@ fn read_refusal(frame: &Frame<'_>) -> Result<Refusal, Violation> {
         text: body.text.to_owned(),
         retry_ms: body.retry_ms,
     })
+}
+
+/// Reads any entry.
+pub(super) fn read_entry(body: &[u8]) -> Result<Arc<Entry>, Violation> {
+    let body: EntryBody<'_> = codec::read(body)?;
+    body.entry.into_model().map(Arc::new)
 }
 
 fn append_entry(entry: &Entry, out: &mut Vec<u8>) -> Result<(), TooLarge> {
