@@ -175,6 +175,7 @@ fn server_config(args: &ServeArgs) -> Result<(ServerConfig, Option<PathBuf>), Fa
         },
         streams: usual.streams,
         danger_synchronous_off: args.danger_synchronous_off,
+        hooks: usual.hooks,
     };
     Ok((config, data))
 }

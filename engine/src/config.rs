@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroize as _;
 
 use crate::limits;
 use crate::model::{AccountName, Registration};
+use crate::port::Hooks;
 
 /// How a client connects.
 #[derive(Clone, Debug)]
@@ -137,6 +139,9 @@ pub struct ServerConfig {
     /// Commits wait for nothing: what was acknowledged may be gone after a loss of power. Clients are
     /// told that this server is not durable. Only for tests that have to notice the loss.
     pub danger_synchronous_off: bool,
+    /// Who is asked and told about everything: plugins. Without it, and as long as it subscribes to
+    /// nothing, nothing is asked.
+    pub hooks: Option<Arc<dyn Hooks>>,
 }
 
 impl Default for ServerConfig {
@@ -149,6 +154,7 @@ impl Default for ServerConfig {
             lobby: Some("lobby".to_owned()),
             streams: limits::LINKS + 2 * limits::NEW_LINKS,
             danger_synchronous_off: false,
+            hooks: None,
         }
     }
 }

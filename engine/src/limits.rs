@@ -277,6 +277,29 @@ pub const READ_CREDIT: u64 = 24 * 1024;
 pub const READ_RETRY: Duration = Duration::from_secs(1);
 /// Somebody's "is writing" is passed on at most this often.
 pub const TYPING_EVERY: Duration = Duration::from_secs(1);
+/// How long a verdict of a hook is waited for. Far above any deadline of a plugin, which its host keeps:
+/// this only ends a wait for an answer that was lost.
+pub const HOOK_WAIT: Duration = Duration::from_secs(120);
+/// Questions to plugins that are out at a time: memory for them is bounded also when a host hangs.
+pub const QUESTIONS: usize = 100_000;
+/// Bytes of entries that plugins are asked about.
+pub const ASK_BYTES: usize = 64 * 1024 * 1024;
+/// Longest reason of a plugin for a refusal: a line or two.
+pub const REASON_BYTES: usize = 512;
+/// Commands of all plugins: with the longest name and help they fit a page.
+pub const COMMANDS: usize = 100;
+/// Longest help text of a command; a hundred of them fit a page.
+pub const COMMAND_HELP_BYTES: usize = 256;
+/// Longest arguments of a command, like a text.
+pub const COMMAND_BYTES: usize = TEXT_BYTES;
+/// Longest notice of a plugin, like a text.
+pub const NOTICE_BYTES: usize = TEXT_BYTES;
+/// Entries and notices of one plugin that may come at once...
+pub const VOICE_BURST: u32 = 100;
+/// ...and so many a second after that: two plugins that answer each other stay harmless.
+pub const VOICE_RATE: u32 = 20;
+/// Plugins that have spoken and whose rate is remembered.
+pub const VOICES: usize = 1_000;
 /// Cursors of one write.
 pub const CURSOR_BATCH: usize = 1000;
 /// Retry hint when the server is busy, in milliseconds.

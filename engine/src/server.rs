@@ -17,7 +17,7 @@ use crate::error::{Error, Misuse};
 use crate::hub::{Hub, Input, Policy};
 use crate::limits;
 use crate::model::{Admin, AdminAnswer, RoomName};
-use crate::port::{Fault, Random as _, Store};
+use crate::port::{Fault, Log, LogView, Random as _, Store};
 use crate::secure::StaticKey;
 
 /// A server. Cheap to clone; the clones are the same server.
@@ -60,8 +60,20 @@ impl Server {
             durable: store.is_durable(),
         };
         let fingerprint = key.public().fingerprint().to_string();
-        let shared = Shared::new(key, Arc::clone(&store), config.streams)
-            .map_err(|error| Error::Local(format!("cannot look after sockets: {error}")))?;
+        let shared = Shared::new(
+            key,
+            Arc::clone(&store),
+            config.hooks.clone(),
+            config.streams,
+        )
+        .map_err(|error| Error::Local(format!("cannot look after sockets: {error}")))?;
+        if let Some(hooks) = config.hooks {
+            let log = LogView::new(Arc::clone(&store) as Arc<dyn Log>);
+            let working = hooks.run(log);
+            let stopped = Arc::clone(&shared);
+            let task = async move { working.or(stopped.stopped()).await };
+            shared.crew.spawn(task).detach();
+        }
         let hub = Hub::new(policy, snapshot, Box::new(OsRandom)).with_streams(config.streams);
         shared
             .crew
@@ -123,6 +135,11 @@ impl Server {
     ///
     /// [`Error::Refused`] with the reason, [`Error::Closed`] when the server is stopping.
     pub async fn admin(&self, wish: Admin) -> Result<AdminAnswer, Error> {
+        if let (Admin::Plugins | Admin::ReloadPlugin { .. }, Some(hooks)) =
+            (&wish, &self.shared.hooks)
+        {
+            return hooks.admin(wish).await.map_err(Error::Refused);
+        }
         match self.shared.admin(wish).await {
             Some(answer) => answer.map_err(Error::Refused),
             None => Err(Error::Closed),

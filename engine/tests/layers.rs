@@ -32,7 +32,7 @@ const LAYERS: &[Layer] = &[
     layer("id", GROUND, true),
     layer("limits", GROUND, true),
     layer("model", GROUND, true),
-    layer("config", GROUND, false),
+    layer("config", &["error", "id", "limits", "model", "port"], false),
     layer("wire", GROUND, true),
     layer("secure", GROUND, true),
     layer("port", GROUND, true),

@@ -53,6 +53,8 @@ enum Asked {
     Enter(Peer),
     Backlog(Peer),
     History(Peer),
+    /// A command of the server's plugins, by its name.
+    Run(String),
     Other(&'static str),
 }
 
@@ -184,6 +186,14 @@ impl<W: Write> Plain<W> {
                 }
                 self.more(more)?;
             }
+            Answer::Commands(items) => {
+                for item in items {
+                    self.note(None, format!("/{} {}", item.name, item.help).trim_end())?;
+                }
+                if items.is_empty() {
+                    self.note(None, "this server has no commands")?;
+                }
+            }
             // The event of what happened follows, or there is nothing to see.
             _ => {
                 if let Some(Asked::Other(text)) = asked
@@ -253,7 +263,14 @@ impl<W: Write> Plain<W> {
                     }
                     _ => String::new(),
                 };
-                self.complain(&format!("{about}{refusal}"));
+                match asked {
+                    Some(Asked::Run(verb)) if refusal.code == Code::NoSuchCommand => {
+                        self.complain(&slash::no_such(&verb));
+                    }
+                    // Refused without a word: that it was refused is to be seen all the same.
+                    _ if refusal.text.is_empty() => self.complain("refused"),
+                    _ => self.complain(&format!("{about}{refusal}")),
+                }
             }
             Event::Answer {
                 command,
@@ -402,6 +419,7 @@ impl<W: Write> Face for Plain<W> {
                     _ => Asked::History(peer),
                 }
             }
+            (_, Command::Ask(Request::Command { name, .. })) => Asked::Run(name.clone()),
             (_, Command::Cancel(_)) => Asked::Other(""),
             (_, Command::Ask(_)) => Asked::Other("done"),
             _ => return,

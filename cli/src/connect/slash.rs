@@ -58,6 +58,7 @@ pub(super) const HELP: &[&str] = &[
     "/mute NAME [DURATION], /unmute NAME",
     "/away [TEXT], /back: say that you are away",
     "/outbox, /cancel ID: what is not acknowledged yet, and taking it back",
+    "/commands: what this server's plugins can do; /NAME or /run NAME [ARGUMENTS]: have it done",
     "/quit: leave; //text: send a text that begins with a slash",
 ];
 
@@ -131,11 +132,23 @@ impl<C: Context> Words<'_, C> {
             }
             "help" => Ok(Spoken::Help),
             "quit" | "exit" => Ok(Spoken::Command(Command::Leave { flush: true })),
-            unknown => Err(format!(
-                "there is no /{unknown}; did you mean /{}? /help lists all, // sends a slash",
-                nearest(unknown)
-            )),
+            "commands" => ask(Request::Commands),
+            "run" => {
+                let (name, args) = split(self.rest("/run NAME [ARGUMENTS]")?);
+                Ok(self.run(name, args))
+            }
+            long if long.len() > limits::NAME_BYTES => Err(no_such(long)),
+            // The server's plugins may know it.
+            other => Ok(self.run(other, self.words)),
         }
+    }
+
+    fn run(&self, name: &str, args: &str) -> Spoken {
+        Spoken::Command(Command::Ask(Request::Command {
+            target: self.context.here().map(target),
+            name: name.to_owned(),
+            args: args.to_owned(),
+        }))
     }
 
     fn create(&self) -> Result<Spoken, String> {
@@ -315,6 +328,14 @@ fn split(text: &str) -> (&str, &str) {
     (first, rest.trim_start())
 }
 
+/// What to say about a verb that neither this program nor the server knows.
+pub(super) fn no_such(verb: &str) -> String {
+    format!(
+        "there is no /{verb}; did you mean /{}? /help and /commands list all, // sends a slash",
+        nearest(verb)
+    )
+}
+
 fn nearest(word: &str) -> &'static str {
     let distance = |verb: &&&str| edits(word, verb);
     VERBS.iter().min_by_key(distance).copied().unwrap_or("help")
@@ -342,6 +363,7 @@ const VERBS: &[&str] = &[
     "join", "create", "part", "leave", "switch", "msg", "rooms", "names", "who", "history",
     "search", "reply", "edit", "delete", "react", "topic", "invite", "kick", "ban", "unban",
     "mute", "unmute", "role", "away", "back", "outbox", "cancel", "help", "quit", "exit",
+    "commands", "run",
 ];
 
 /// Nobody means a verb of this length.
@@ -437,6 +459,8 @@ mod tests {
             "/back",
             "/outbox",
             "/cancel 1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d",
+            "/commands",
+            "/run help me",
             "/quit",
         ] {
             command(line);
@@ -470,9 +494,23 @@ mod tests {
     }
 
     #[test]
+    fn other_verbs_are_for_the_servers_plugins() {
+        let run = |name: &str, args: &str| {
+            Command::Ask(Request::Command {
+                target: Some(target(&lobby())),
+                name: name.into(),
+                args: args.into(),
+            })
+        };
+        assert_eq!(command("/roll 2d6 +1"), run("roll", "2d6 +1"));
+        assert_eq!(command("/run help dice"), run("help", "dice"));
+        assert_eq!(command("/run roll"), run("roll", ""));
+    }
+
+    #[test]
     fn an_unknown_verb_is_answered_with_the_nearest() {
-        assert!(complaint("/jion lobby").contains("did you mean /join?"));
-        assert!(complaint("/histroy").contains("did you mean /history?"));
+        assert!(no_such("jion").contains("did you mean /join?"));
+        assert!(no_such("histroy").contains("did you mean /history?"));
         assert!(complaint(&format!("/{}", "x".repeat(9999))).contains("did you mean"));
         assert!(complaint("/join").contains("usage"));
         assert!(complaint("/role bob king").contains("usage"));

@@ -1,5 +1,8 @@
 //! Rooms: making them, and who is in.
 
+use std::sync::Arc;
+
+use super::hooks::{Awaited, NewRoom, refusal};
 use super::room::{RoomState, Seat};
 use super::sending::Origin;
 use super::{
@@ -10,7 +13,10 @@ use crate::model::{
     AccountName, Answer, Body, Change, Code, Entry, GapReason, History, MemberChange, Refusal,
     Rights, Role, Room, RoomName, Standing, Target, ToClient, UnixTime,
 };
-use crate::port::{DirectoryChange, MemberUpdate, SpanUpdate, Write};
+use crate::port::{
+    AskPlace, DirectoryChange, EntryAsk, HookSet, MemberUpdate, Question, SpanUpdate, Verdict,
+    Write,
+};
 
 /// A membership change that waits for another one of its room.
 #[derive(Debug)]
@@ -22,6 +28,15 @@ pub(super) struct Wish {
     change: Change,
     role: Option<Role>,
     seconds: u64,
+    /// Plugins were asked about it.
+    vetted: bool,
+}
+
+impl Wish {
+    /// Whose wish it is.
+    pub(super) const fn actor(&self) -> AccountId {
+        self.actor
+    }
 }
 
 /// What a change comes to.
@@ -44,10 +59,24 @@ impl Hub {
     ) -> Result<Option<Answer>, Refusal> {
         let name = RoomName::new(name.as_str())
             .map_err(|bad| Refusal::because(Code::BadName, bad.to_string()))?;
+        let room = NewRoom {
+            name,
+            public,
+            history,
+        };
+        self.may_make(asked, &room)?;
+        if self.hooks.wants(HookSet::ENTRY) {
+            self.ask_room(asked, room, out)?;
+            return Ok(None);
+        }
+        self.make_room(asked, room, out)
+    }
+
+    fn may_make(&self, asked: Asked, room: &NewRoom) -> Result<(), Refusal> {
         if self.draining.is_some() {
             return Err(Refusal::new(Code::Draining).retry_in(limits::BUSY_RETRY_MS));
         }
-        if self.room_names.contains_key(&name) {
+        if self.room_names.contains_key(&room.name) {
             return Err(Code::RoomExists.into());
         }
         let Some(owner) = self.account(asked.account) else {
@@ -56,6 +85,56 @@ impl Hub {
         if self.rooms.len() >= limits::ROOMS || owner.conversations.len() >= limits::CONVERSATIONS {
             return Err(Code::TooMany.into());
         }
+        Ok(())
+    }
+
+    /// Plugins see a new room as its owner's joining it.
+    fn ask_room(
+        &mut self,
+        asked: Asked,
+        room: NewRoom,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let Some(owner) = self.account(asked.account) else {
+            return Err(Code::Internal.into());
+        };
+        let body = Body::member(&MemberChange {
+            account: asked.account,
+            name: owner.record.name.clone(),
+            change: Change::Joined,
+            role: Role::Owner,
+            until: UnixTime(0),
+        });
+        let ask = EntryAsk {
+            conversation: ConversationId::default(),
+            place: AskPlace::Room(room.name.clone()),
+            from: asked.account,
+            from_name: owner.record.name.clone(),
+            id: SendId::default(),
+            time: self.now.date,
+            body,
+        };
+        if !self.hooks.has_room() {
+            return Err(Refusal::new(Code::Busy).retry_in(limits::BUSY_RETRY_MS));
+        }
+        let awaited = Awaited::Create(asked, Box::new(room));
+        self.question(awaited, Question::Entry(Arc::new(ask)), out);
+        Ok(())
+    }
+
+    /// Makes a room that nobody minds.
+    pub(super) fn make_room(
+        &mut self,
+        asked: Asked,
+        room: NewRoom,
+        out: &mut Vec<Effect>,
+    ) -> Result<Option<Answer>, Refusal> {
+        self.may_make(asked, &room)?;
+        let NewRoom {
+            name,
+            public,
+            history,
+        } = room;
         let fallback = if public {
             History::All
         } else {
@@ -141,6 +220,7 @@ impl Hub {
             change: Change::Joined,
             role: None,
             seconds: 0,
+            vetted: false,
         };
         // A lobby that is too busy or refuses is no reason not to let the account in.
         if let Err(refusal) = self.wish_change(lobby, wish, out) {
@@ -203,8 +283,99 @@ impl Hub {
             change,
             role,
             seconds,
+            vetted: false,
         };
-        self.wish_change(conversation, wish, out)
+        match self.queue_change(asked.link, conversation, wish) {
+            Some(wish) => self.wish_change(conversation, wish, out),
+            None => Ok(None),
+        }
+    }
+
+    /// A change that waited for what its link did before.
+    pub(super) fn take_turn(
+        &mut self,
+        conversation: ConversationId,
+        wish: Wish,
+        out: &mut Vec<Effect>,
+    ) {
+        let asked = wish.asked;
+        let answer = self.wish_change(conversation, wish, out).transpose();
+        if let (Some(asked), Some(answer)) = (asked, answer) {
+            self.answer(asked, answer, out);
+        }
+    }
+
+    /// What plugins say about a change. Everybody may leave.
+    pub(super) fn change_answered(
+        &mut self,
+        conversation: ConversationId,
+        wish: Wish,
+        verdict: Verdict,
+        out: &mut Vec<Effect>,
+    ) {
+        let actor = wish.actor;
+        if let Some(room) = self.rooms.get_mut(&conversation)
+            && let Some(index) = room.asking.iter().position(|held| *held == actor)
+        {
+            room.asking.swap_remove(index);
+        }
+        let refusal = refusal(verdict).filter(|_| wish.change != Change::Left);
+        match (refusal, wish.asked) {
+            (Some(refusal), Some(asked)) => self.answer(asked, Err(refusal), out),
+            (Some(refusal), None) => {
+                tracing::debug!(account = %actor, %refusal, "not put into the lobby");
+            }
+            (None, _) => {
+                let wish = Wish {
+                    vetted: true,
+                    ..wish
+                };
+                self.take_turn(conversation, wish, out);
+            }
+        }
+        let links = self.account(actor).map(|state| state.links.clone());
+        for link in links.unwrap_or_default() {
+            self.release(link, conversation, out);
+        }
+        self.settle_lost_lines(conversation, actor, out);
+    }
+
+    fn ask_change(
+        &mut self,
+        conversation: ConversationId,
+        wish: Wish,
+        decision: &Decision,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let (Some(from), Some(subject)) =
+            (self.account(wish.actor), self.account(decision.subject))
+        else {
+            return Err(Code::Internal.into());
+        };
+        if !self.hooks.has_room() {
+            return Err(Refusal::new(Code::Busy).retry_in(limits::BUSY_RETRY_MS));
+        }
+        let ask = EntryAsk {
+            conversation,
+            place: self.ask_place(conversation, wish.actor, None),
+            from: wish.actor,
+            from_name: from.record.name.clone(),
+            id: SendId::default(),
+            time: self.now.date,
+            body: Body::member(&MemberChange {
+                account: decision.subject,
+                name: subject.record.name.clone(),
+                change: wish.change,
+                role: decision.role,
+                until: decision.muted_until,
+            }),
+        };
+        if let Some(room) = self.rooms.get_mut(&conversation) {
+            room.asking.push(wish.actor);
+        }
+        let awaited = Awaited::Change(conversation, Box::new(wish));
+        self.question(awaited, Question::Entry(Arc::new(ask)), out);
+        Ok(())
     }
 
     /// Decides about a change, or lets it wait for the one that is under way.
@@ -230,13 +401,13 @@ impl Hub {
             room.waiting.push_back(wish);
             return Ok(None);
         }
-        self.decide_change(conversation, &wish, out)
+        self.decide_change(conversation, wish, out)
     }
 
     fn decide_change(
         &mut self,
         conversation: ConversationId,
-        wish: &Wish,
+        wish: Wish,
         out: &mut Vec<Effect>,
     ) -> Result<Option<Answer>, Refusal> {
         if self.draining.is_some() {
@@ -245,12 +416,16 @@ impl Hub {
         let Some(room) = self.rooms.get(&conversation) else {
             return Err(Code::NoSuchRoom.into());
         };
-        let Some(decision) = self.decision(room, wish)? else {
+        let Some(decision) = self.decision(room, &wish)? else {
             return Ok(Some(Answer::Entered {
                 conversation,
                 seq: room.record.head,
             }));
         };
+        if !wish.vetted && self.hooks.wants(HookSet::ENTRY) {
+            self.ask_change(conversation, wish, &decision, out)?;
+            return Ok(None);
+        }
         let changes = vec![decision.update(conversation)];
         let subject = decision.subject;
         let origin = match wish.asked {
@@ -536,6 +711,7 @@ impl Hub {
         for link in links.unwrap_or_default() {
             self.release(link, conversation, out);
         }
+        self.settle_lost_lines(conversation, subject, out);
         loop {
             let Some(room) = self.rooms.get_mut(&conversation) else {
                 return;
@@ -546,8 +722,9 @@ impl Hub {
             let Some(wish) = room.waiting.pop_front() else {
                 return;
             };
-            let answer = self.decide_change(conversation, &wish, out).transpose();
-            if let (Some(asked), Some(answer)) = (wish.asked, answer) {
+            let asked = wish.asked;
+            let answer = self.decide_change(conversation, wish, out).transpose();
+            if let (Some(asked), Some(answer)) = (asked, answer) {
                 self.answer(asked, answer, out);
             }
         }

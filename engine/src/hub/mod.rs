@@ -9,6 +9,8 @@ mod account;
 mod admin;
 mod delivery;
 mod gate;
+mod hooks;
+mod line;
 mod link;
 mod lists;
 mod login;
@@ -19,6 +21,7 @@ mod resume;
 mod room;
 mod sending;
 mod visible;
+mod voice;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +34,7 @@ use slab::Slab;
 use self::account::{AccountState, Accounts};
 use self::delivery::Stalled;
 use self::gate::Gate;
+use self::hooks::HookBook;
 use self::link::{Link, Links};
 use self::presence::PresenceBook;
 use self::receipt::ReceiptBook;
@@ -42,7 +46,10 @@ use crate::model::{
     Admin, AdminAnswer, Answer, ByeReason, Code, Entry, HistoryFrom, HistoryItem, Invite, Login,
     Now, Refusal, Registration, Request, RoomName, Span, Time, ToClient, ToServer,
 };
-use crate::port::{Append, Committed, DirectoryChange, Fault, Random, SearchPage, Snapshot, Write};
+use crate::port::{
+    Append, Ask, Committed, DirectoryChange, Fault, FromHooks, HookSet, News, PluginName, Random,
+    SearchPage, Snapshot, Write,
+};
 
 /// The server's routing state.
 ///
@@ -62,6 +69,7 @@ pub struct Hub {
     presence: PresenceBook,
     receipts: ReceiptBook,
     stalled: Stalled,
+    hooks: HookBook,
     lobby: Option<ConversationId>,
     /// Argon2 runs that were asked for and not answered.
     passwords_waiting: usize,
@@ -94,6 +102,8 @@ pub enum Input {
         link: LinkId,
         /// Whatever tells addresses apart.
         from: u64,
+        /// The IP address, for plugins; empty if there is none.
+        address: String,
     },
     /// A peer finished the handshake and says who it is.
     Login {
@@ -126,6 +136,10 @@ pub enum Input {
     Committed(Committed),
     /// What was read.
     Loaded(Ticket, Result<Loaded, Fault>),
+    /// Plugins say something.
+    Hooks(FromHooks),
+    /// Plugins have stopped and say nothing any more.
+    HooksGone,
     /// The operator wants something.
     Admin(u64, Admin),
     /// Stop: say goodbye, write what is left.
@@ -152,6 +166,10 @@ pub enum Effect {
     /// Check a password against a PHC string, or against none at the same cost;
     /// [`Input::Verified`] answers.
     Verify(Ticket, String, Option<String>),
+    /// Ask plugins; [`Input::Hooks`] answers.
+    Ask(Ask),
+    /// Tell plugins.
+    Tell(News),
     /// Answer the operator.
     Admin(u64, Result<AdminAnswer, Refusal>),
     /// Everything that was to be done before stopping is done.
@@ -206,6 +224,7 @@ impl Hub {
             presence: PresenceBook::default(),
             receipts: ReceiptBook::default(),
             stalled: Stalled::default(),
+            hooks: HookBook::default(),
             lobby: None,
             passwords_waiting: 0,
             appending: 0,
@@ -236,12 +255,19 @@ impl Hub {
     pub fn handle(&mut self, input: Input, now: Now, out: &mut Vec<Effect>) {
         self.now = now;
         match input {
-            Input::Accepted { link, from } => self.gate.accepted(link, from, out),
-            Input::Login { link, key, login } => self.handle_login(link, key, *login, out),
+            Input::Accepted {
+                link,
+                from,
+                address,
+            } => {
+                self.gate.accepted(link, from, out);
+                self.ask_connect(link, address, out);
+            }
+            Input::Login { link, key, login } => self.handle_login(link, key, login, out),
             Input::Frame { link, message } => self.handle_frame(link, message, out),
             Input::Gone { link, reason } => {
                 self.gate.gone(link);
-                self.drop_link(link, reason);
+                self.drop_link(link, reason, out);
             }
             Input::Verified(ticket, good) => {
                 self.passwords_waiting = self.passwords_waiting.saturating_sub(1);
@@ -266,6 +292,8 @@ impl Hub {
             }
             Input::Committed(committed) => self.handle_committed(committed, out),
             Input::Loaded(ticket, loaded) => self.handle_loaded(ticket, loaded, out),
+            Input::Hooks(said) => self.handle_hooks(said, out),
+            Input::HooksGone => self.hooks_gone(out),
             Input::Admin(id, wish) => self.handle_admin(id, wish, out),
             Input::Drain => self.handle_drain(out),
             Input::Due => {}
@@ -283,6 +311,7 @@ impl Hub {
             self.receipts.due(),
             self.receipts.write_due(),
             self.stalled.due(),
+            self.hooks.due(),
             draining,
         ]
         .into_iter()
@@ -309,7 +338,7 @@ impl Hub {
             ToServer::Credit(bytes) => self.handle_credit(link, bytes, out),
             ToServer::Delivered(cursors) => self.handle_delivered(link, &cursors),
             ToServer::Typing(target) => self.handle_typing(link, &target, out),
-            ToServer::Presence(state, text) => self.handle_presence(link, state, text),
+            ToServer::Presence(state, text) => self.handle_presence(link, state, text, out),
             // The session deals with these.
             ToServer::Login(_)
             | ToServer::Ping(_)
@@ -380,14 +409,10 @@ impl Hub {
                 new,
                 keep_devices,
             } => self.change_password(asked, old, new, keep_devices, out),
-            Request::Command { name, .. } => Err(Refusal::because(
-                Code::NotSupported,
-                format!(
-                    "there is no command \"{}\"; the list of commands is empty",
-                    login::clip(&name, limits::NAME_BYTES)
-                ),
-            )),
-            Request::Commands => Ok(Some(Answer::Commands(Vec::new()))),
+            Request::Command { target, name, args } => {
+                self.run_command(asked, target.as_ref(), name, args, out)
+            }
+            Request::Commands => Ok(Some(self.list_commands())),
         };
         match answer {
             Ok(Some(answer)) => self.answer(asked, Ok(answer), out),
@@ -435,6 +460,7 @@ impl Hub {
                     Some(Pending::AdminWrite(id, answer)) => {
                         out.push(Effect::Admin(id, Ok(answer)));
                     }
+                    Some(Pending::Voice(plugin)) => self.voice_opened(&plugin, None, out),
                     _ => {}
                 }
                 for (link, reason, text) in ended {
@@ -463,6 +489,7 @@ impl Hub {
                     };
                     out.push(Effect::Admin(id, Err(refusal)));
                 }
+                Some(Pending::Voice(plugin)) => self.voice_opened(&plugin, Some(&fault), out),
                 Some(Pending::Cursors(cursors)) => {
                     self.receipts.write_failed(cursors, self.now.time)
                 }
@@ -551,14 +578,14 @@ impl Hub {
     /// Ends a link on the hub's own account.
     fn close(&mut self, id: LinkId, reason: ByeReason, text: &str, out: &mut Vec<Effect>) {
         self.gate.gone(id);
-        if self.drop_link(id, reason) {
+        if self.drop_link(id, reason, out) {
             out.push(Effect::Close(id, Some((reason, text.to_owned()))));
         }
     }
 
     /// Forgets a link and tells the others, if it was its account's last one. `false` if there was
     /// none.
-    fn drop_link(&mut self, id: LinkId, reason: ByeReason) -> bool {
+    fn drop_link(&mut self, id: LinkId, reason: ByeReason, out: &mut Vec<Effect>) -> bool {
         let Some(link) = self.links.remove(id) else {
             return false;
         };
@@ -572,7 +599,16 @@ impl Hub {
                 room.stand_up(id);
             }
         }
+        if self.hooks.wants(HookSet::DISCONNECT) {
+            out.push(Effect::Tell(News::Disconnect {
+                link: id,
+                account: account.record.name.clone(),
+                device: link.device,
+                reason,
+            }));
+        }
         self.presence_changed(link.account, Some(reason));
+        self.leave_lines(id, link);
         true
     }
 
@@ -591,7 +627,7 @@ impl Hub {
         }
         for id in self.links.ids() {
             // Sends that were taken are still answered: the goodbye waits for them below.
-            if self.links.get(id).is_some_and(|link| link.sends == 0) {
+            if self.links.get(id).is_some_and(Link::is_quiet) {
                 self.close(id, ByeReason::Shutdown, "the server is stopping", out);
             }
         }
@@ -607,7 +643,7 @@ impl Hub {
         let late = self.now.time >= draining.flushed;
         let over = self.now.time >= draining.until;
         for id in self.links.ids() {
-            if late || self.links.get(id).is_some_and(|link| link.sends == 0) {
+            if late || self.links.get(id).is_some_and(Link::is_quiet) {
                 self.close(id, ByeReason::Shutdown, "the server is stopping", out);
             }
         }
@@ -641,6 +677,7 @@ impl Hub {
         if self.receipts.write_due().is_some_and(|due| due <= time) {
             self.write_cursors(out);
         }
+        self.give_up(out);
         for link in self.stalled.take(time) {
             self.retry_read(link, out);
         }
@@ -709,6 +746,8 @@ enum Pending {
     AdminHash(u64, Admin),
     /// A change is written for the operator.
     AdminWrite(u64, AdminAnswer),
+    /// The account of a plugin is made.
+    Voice(PluginName),
     /// Cursors are written.
     Cursors(Vec<(ConversationId, AccountId)>),
     /// Something is written that nobody waits for.

@@ -503,6 +503,7 @@ fn entry_fields(peer: Option<&Peer>, epoch: Option<Epoch>, entry: &Entry) -> Obj
         .number("prev", entry.prev.0)
         .id("id", entry.id)
         .text("from", entry.from_name.as_str())
+        .flag_if("bot", entry.from_name.plugin_name().is_some())
         .time("time", entry.time);
     match content {
         Content::Text(text) => reply(line.text("text", &text), body),

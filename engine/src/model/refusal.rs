@@ -124,6 +124,8 @@ codes! {
     BadRequest = 33 "bad_request": "that request makes no sense here",
     /// A role that does not exist.
     BadRole = 34 "bad_role": "a role is one of member, moderator, owner",
+    /// No plugin has a command of that name.
+    NoSuchCommand = 35 "no_such_command": "there is no such command; ask for the list of commands",
 
     // 40-59: sending.
     /// An earlier send of the conversation was refused for now; this one waits for it.

@@ -1,9 +1,15 @@
 //! Traits that the engine owns and adapters fill.
 
+mod hooks;
 mod profile;
 mod random;
 mod store;
 
+pub use hooks::{
+    Ask, AskPlace, CommandAsk, ConnectAsk, EntryAsk, FileAsk, FileStage, FromHooks, HookSet, Hooks,
+    LogItem, LogPage, LogView, LoginAsk, News, NoticeOut, NoticeTo, PRESENCE_TEXT, PluginName,
+    Question, Say, Subscriptions, Verdict, readable,
+};
 pub use profile::{ItemState, KnownServer, OutboxItem, Profile, ProfileChange, ProfileState};
 pub use random::Random;
 pub use store::{

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::BoxFuture;
+use super::{BoxFuture, LogPage};
 use crate::id::{AccountId, ConversationId, DeviceId, SendId, Seq, Ticket};
 use crate::model::{
     Account, AccountName, Body, Cursor, Device, Entry, HistoryFrom, HistoryItem, Invite, Member,
@@ -289,6 +289,15 @@ pub trait Log: Send + Sync {
         limit: usize,
         bytes: usize,
     ) -> BoxFuture<'_, Result<SearchPage, Fault>>;
+
+    /// All logs in the order of appending: what comes after the position `after`, at most `entries` of
+    /// them and about `bytes` (at least one, if there is one and `entries` is not 0).
+    fn since(
+        &self,
+        after: u64,
+        entries: usize,
+        bytes: usize,
+    ) -> BoxFuture<'_, Result<LogPage, Fault>>;
 
     /// Cuts prefixes of the logs: entries older than `age`, and all but the last `count` of each
     /// conversation. [`Committed::Trimmed`] follows for each that was cut.

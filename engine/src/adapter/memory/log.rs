@@ -243,6 +243,33 @@ impl Logs {
         read
     }
 
+    /// The position that was given out last.
+    pub(super) const fn end(&self) -> u64 {
+        self.position
+    }
+
+    /// What came after a position, all conversations together.
+    pub(super) fn since(&self, after: u64, entries: usize, bytes: usize) -> Vec<(u64, Arc<Entry>)> {
+        let kept = |(conversation, seq): &(ConversationId, Seq)| {
+            let log = self.logs.get(conversation)?;
+            log.get(*seq)
+        };
+        // What was cut has no position any more; it is the oldest.
+        let start = self
+            .order
+            .partition_point(|place| kept(place).is_none_or(|kept| kept.position <= after));
+        let mut used = 0;
+        let mut read = Vec::new();
+        for kept in self.order.range(start..).filter_map(kept).take(entries) {
+            used += kept.entry.cost();
+            if used > bytes as u64 && !read.is_empty() {
+                break;
+            }
+            read.push((kept.position, kept.entry.clone()));
+        }
+        read
+    }
+
     /// The unread counter as of a place; `None` when no entry is left to tell.
     pub(super) fn counted(&self, conversation: ConversationId, seq: Seq) -> Option<u64> {
         let log = self.logs.get(&conversation)?;

@@ -16,8 +16,8 @@ use crate::id::{AccountId, ConversationId, Epoch, SendId, Seq, Ticket};
 use crate::limits;
 use crate::model::{Entry, HistoryFrom, HistoryItem, Span};
 use crate::port::{
-    Append, BoxFuture, Committed, Directory, DirectoryChange, Fault, Log, Random, SearchPage,
-    Snapshot, Tail, Write,
+    Append, BoxFuture, Committed, Directory, DirectoryChange, Fault, Log, LogItem, LogPage, Random,
+    SearchPage, Snapshot, Tail, Write,
 };
 
 /// A store that is gone with its last handle.
@@ -36,6 +36,7 @@ pub struct MemoryStore {
 struct State {
     register: Register,
     logs: Logs,
+    run: u64,
     is_closed: bool,
 }
 
@@ -62,7 +63,9 @@ impl MemoryStore {
     /// Gives every conversation a new epoch, as a copy needs that is put in place of what went on
     /// after it.
     pub fn renew(&self, random: &mut dyn Random) {
-        for room in guard(&self.state).register.rooms.values_mut() {
+        let mut state = guard(&self.state);
+        state.run = random.number();
+        for room in state.register.rooms.values_mut() {
             room.epoch = Epoch(random.number());
         }
     }
@@ -282,6 +285,35 @@ impl Log for MemoryStore {
         bytes: usize,
     ) -> BoxFuture<'_, Result<SearchPage, Fault>> {
         Box::pin(async move { Ok(guard(&self.state).search(places, &text, before, limit, bytes)) })
+    }
+
+    fn since(
+        &self,
+        after: u64,
+        entries: usize,
+        bytes: usize,
+    ) -> BoxFuture<'_, Result<LogPage, Fault>> {
+        Box::pin(async move {
+            let state = guard(&self.state);
+            let read = state.logs.since(after, entries, bytes);
+            let end = state.logs.end();
+            let items: Vec<LogItem> = read
+                .into_iter()
+                .map(|(pos, entry)| {
+                    let room = state.register.rooms.get(&entry.conversation);
+                    let room = room.and_then(|room| room.name.clone());
+                    LogItem { pos, entry, room }
+                })
+                .collect();
+            let next = items.last().map_or_else(|| after.min(end), |item| item.pos);
+            let run = state.run;
+            Ok(LogPage {
+                items,
+                next,
+                end,
+                run,
+            })
+        })
     }
 
     fn trim(&self, age: Option<Duration>, count: Option<u64>) -> BoxFuture<'_, Result<(), Fault>> {

@@ -39,7 +39,7 @@ use crate::error::Error;
 use crate::id::{AccountId, ConversationId, SendId, Seq, Ticket};
 use crate::model::{Entry, HistoryFrom, HistoryItem, Span};
 use crate::port::{
-    BoxFuture, Committed, Directory, Fault, Log, Random, SearchPage, Snapshot, Tail, Write,
+    BoxFuture, Committed, Directory, Fault, Log, LogPage, Random, SearchPage, Snapshot, Tail, Write,
 };
 
 /// The file in the data directory.
@@ -245,6 +245,17 @@ impl Log for SqliteStore {
                 })
                 .await
         })
+    }
+
+    fn since(
+        &self,
+        after: u64,
+        entries: usize,
+        bytes: usize,
+    ) -> BoxFuture<'_, Result<LogPage, Fault>> {
+        Box::pin(self.readers.read(move |connection| {
+            reader::since(connection, after, entries, bytes).map_err(|error| fault(&error))
+        }))
     }
 
     fn trim(&self, age: Option<Duration>, count: Option<u64>) -> BoxFuture<'_, Result<(), Fault>> {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod delivery;
+mod hooks;
 mod lists;
 mod login;
 mod membership;
@@ -23,7 +24,7 @@ use crate::model::{
     GapReason, Login, Now, Peer, Position, PresenceState, Refusal, Registration, Request, Resume,
     Rights, Role, RoomName, Send, Target, Time, ToClient, ToServer, UnixTime,
 };
-use crate::port::{Fault, Random, Write};
+use crate::port::{Ask, Fault, News, Random, Write};
 
 /// A server's hub with a store that answers at once, unless it is told to hold back.
 struct House {
@@ -51,6 +52,9 @@ struct House {
     hold_passwords: bool,
     passwords: VecDeque<Input>,
     clients: HashMap<LinkId, Device>,
+    /// What plugins were asked and not answered, and what they were told.
+    asks: VecDeque<Ask>,
+    news: Vec<News>,
 }
 
 /// What a client knows, and by which it checks what it is told.
@@ -116,6 +120,8 @@ impl House {
             hold_passwords: false,
             passwords: VecDeque::new(),
             clients: HashMap::new(),
+            asks: VecDeque::new(),
+            news: Vec::new(),
         };
         house.start();
         house
@@ -193,6 +199,8 @@ impl House {
                     let good = verifier == Some(format!("h:{password}"));
                     self.password(Input::Verified(ticket, good));
                 }
+                Effect::Ask(ask) => self.asks.push_back(ask),
+                Effect::Tell(news) => self.news.push(news),
                 Effect::Admin(_, answer) => self.answers.push(answer),
                 Effect::Drained => self.drained = true,
             }
@@ -268,7 +276,11 @@ impl House {
         self.links += 1;
         // As the driver does it: the lower half is an index that is used again.
         let link = LinkId((self.links << 32) | (self.links % 1024));
-        self.input(Input::Accepted { link, from: 1 });
+        self.input(Input::Accepted {
+            link,
+            from: 1,
+            address: "192.0.2.1".into(),
+        });
         link
     }
 

@@ -1,0 +1,12 @@
+//! x
+mod ask;
+mod elf;
+mod extensions;
+mod frame;
+mod helper;
+mod instance;
+mod limits;
+mod load;
+mod settings;
+mod shown;
+mod stats;
