@@ -12,6 +12,7 @@ mod paths;
 mod send;
 mod serve;
 mod signals;
+mod size;
 mod url;
 mod user;
 

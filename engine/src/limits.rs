@@ -127,6 +127,11 @@ pub const TASKS_PER_THREAD: usize = 64;
 /// Tasks that a thread runs before it looks at the sockets again.
 pub const TASKS_PER_LOOK: usize = 32;
 
+/// Bytes that a socket holds and the network did not take yet. What is said goes behind them.
+pub const UNSENT_BYTES: u32 = 128 * 1024;
+/// Bytes of pieces that are sealed ahead of a socket; enough for one write to be worth it.
+pub const BULK_AHEAD: usize = 64 * 1024;
+
 // Rooms.
 
 /// Rooms of a server. All of them are in memory.
@@ -160,6 +165,43 @@ pub const READ_ENTRIES: usize = 256;
 pub const READ_BYTES: usize = 64 * 1024;
 /// Base entries of one history page.
 pub const HISTORY_ITEMS: usize = 100;
+
+// Files.
+
+/// Bytes of a group: the smallest part of a file that is proven by itself. One record holds it.
+pub const GROUP_BYTES: usize = 16 * 1024;
+/// Most bytes of one chunk. Larger ones would make what people say on the same link wait longer.
+pub const CHUNK_BYTES: usize = GROUP_BYTES;
+/// Bytes of one transfer that may be under way. They all lie before what is said meanwhile on the
+/// same link, in buffers that nobody can reach into.
+pub const TRANSFER_WINDOW: u32 = 256 * 1024;
+/// Most hash pairs that come with one piece: the height of the tree of the largest file.
+pub const PIECE_PARENTS: usize = 39;
+/// Longest name of a file, in bytes of UTF-8. The longest that a file system knows has 255 characters.
+pub const FILE_NAME_BYTES: usize = 1024;
+/// Longest media type (RFC 6838, section 4.2: two names of 127 characters).
+pub const MEDIA_TYPE_BYTES: usize = 255;
+/// Most bytes of any file, so that a JSON number can hold every place in it.
+pub const FILE_BYTES: u64 = (1 << 53) - 1;
+/// Transfers of one link at a time.
+pub const TRANSFERS_PER_LINK: usize = 8;
+/// Transfers of a server at a time; each may hold a window of bytes in memory, and two open files.
+pub const TRANSFERS: usize = 256;
+/// Uploads of an account that are not done, running or not.
+pub const UPLOADS_PER_ACCOUNT: usize = 64;
+/// Uploads of a server that are not done.
+pub const UPLOADS: usize = 16 * 1024;
+/// How long an upload that nobody goes on with is kept.
+pub const UPLOAD_EXPIRES: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Uploads are looked through for old ones this often.
+pub const UPLOAD_LOOK: Duration = Duration::from_secs(3600);
+/// Bytes of an upload between two syncs. Less would hold the stream up, more would make the disk busy
+/// for so long that messages had to wait for it.
+pub const BLOB_SYNC_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of files that a memory store keeps.
+pub const MEMORY_BLOB_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of the disk that files leave free, for what people say.
+pub const DISK_RESERVE: u64 = 256 * 1024 * 1024;
 
 // Passwords.
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,7 @@ use futures_lite::{AsyncRead, AsyncWrite, Future, FutureExt};
 
 use super::clock::Clock;
 use super::crew::Crew;
+use super::files::Files;
 use super::outlet::{Lane, Outlet};
 use super::random::OsRandom;
 use super::server_link;
@@ -24,7 +25,7 @@ use crate::id::{LinkId, Ticket};
 use crate::limits;
 use crate::model::{AdminAnswer, Code, Refusal, Time, ToClient};
 use crate::port::{
-    Ask, BoxFuture, Committed, FromHooks, HookSet, Hooks, News, Random, Store, Write,
+    Ask, Blobs, BoxFuture, Committed, FromHooks, HookSet, Hooks, News, Random, Store, Write,
 };
 use crate::secure::{self, StaticKey};
 use crate::wire;
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) key: Arc<StaticKey>,
     pub(crate) crew: Arc<Crew>,
     sockets: Arc<Sockets>,
+    pub(super) files: Files,
     store: Arc<dyn Store>,
     pub(crate) hooks: Option<Arc<dyn Hooks>>,
     inbox: Mutex<Inbox>,
@@ -66,6 +68,7 @@ impl Shared {
     pub(crate) fn new(
         key: StaticKey,
         store: Arc<dyn Store>,
+        blobs: Arc<dyn Blobs>,
         hooks: Option<Arc<dyn Hooks>>,
         streams: usize,
     ) -> std::io::Result<Arc<Self>> {
@@ -75,6 +78,7 @@ impl Shared {
             key: Arc::new(key),
             crew: Arc::new(Crew::new(Arc::clone(&sockets))),
             sockets,
+            files: Files::new(blobs),
             store,
             hooks,
             inbox: Mutex::default(),
@@ -365,6 +369,10 @@ impl HubDriver<'_> {
                         let _ = sender.try_send(answer);
                     }
                 }
+                Effect::File(work) => {
+                    let outlet = |link| outlets.get(link).cloned();
+                    self.shared.files.perform(self.shared, work, outlet);
+                }
                 Effect::Drained => self.drained = true,
             }
         }
@@ -417,6 +425,10 @@ impl Shared {
                     .search(places, text, before, limits::PAGE_ITEMS, limits::PAGE_BYTES)
                     .await
                     .map(Loaded::Search),
+                Load::Blob(blob) => {
+                    let found = store.blob(blob).await;
+                    found.map(|place| Loaded::Blob(place.map(Box::new)))
+                }
             };
             shared.tell([Input::Loaded(ticket, loaded)]);
         };
@@ -465,6 +477,7 @@ async fn accept(shared: Arc<Shared>, listener: Listener) {
                 Ok((stream, peer)) => {
                     // Frames are packed by us; waiting for more would only add delay.
                     let _ = stream.set_nodelay(true);
+                    leave_unsent(&stream);
                     match shared.sockets.stream(stream) {
                         Ok(stream) => shared.adopt(stream, Some(peer.ip())).detach(),
                         Err(error) => tracing::warn!(%error, "cannot serve a stream"),
@@ -489,6 +502,14 @@ impl Shared {
         self.crew.spawn(task).detach();
         Ok(())
     }
+}
+
+/// Leaves what the network does not take yet with us, where what people say can go before it.
+fn leave_unsent(stream: &TcpStream) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(limits::UNSENT_BYTES);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = stream;
 }
 
 /// Listens on every address that a name stands for; the first that works.

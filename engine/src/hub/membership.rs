@@ -712,6 +712,7 @@ impl Hub {
             self.release(link, conversation, out);
         }
         self.settle_lost_lines(conversation, subject, out);
+        self.release_files(conversation, subject, out);
         loop {
             let Some(room) = self.rooms.get_mut(&conversation) else {
                 return;

@@ -11,7 +11,7 @@ use super::{
     Asked, ConversationId, Effect, Hub, LinkId, Load, Pending, SendId, Seq, limits, plain_append,
     storage_refusal,
 };
-use crate::id::{AccountId, RequestId};
+use crate::id::{AccountId, BlobId, RequestId};
 use crate::model::{
     Answer, Body, ByeReason, Code, Entry, Extensions, History, Kind, Refusal, Role, Room, Send,
     Standing, Target, ToClient, UnixTime,
@@ -40,6 +40,8 @@ pub(super) enum Origin {
     Server(AccountId),
     /// A plugin with this account said it, under this token.
     Say(AccountId, u64),
+    /// A request to make an entry of this blob.
+    File(Asked, BlobId),
 }
 
 /// A send that waits for an earlier one of its link and conversation, or for a look-up.
@@ -432,7 +434,7 @@ impl Hub {
                 }
             }
             Origin::Say(account, token) => self.said(account, token, Err(refusal), out),
-            Origin::Change(..) | Origin::Server(_) => {}
+            Origin::Change(..) | Origin::Server(_) | Origin::File(..) => {}
         }
     }
 
@@ -457,6 +459,11 @@ impl Hub {
         }
         self.check_send_id(candidate.id)?;
         check_body(&candidate.body)?;
+        self.admit_checked(candidate)
+    }
+
+    /// The same of a body that was checked already, or that only the server makes.
+    pub(super) fn admit_checked(&self, candidate: &Candidate) -> Result<Guards, Refusal> {
         let is_plugin = matches!(candidate.origin, Origin::Say(..));
         match self.rooms.get(&candidate.conversation) {
             Some(room) if is_plugin => self.admit_plugin(room, candidate),
@@ -538,7 +545,7 @@ impl Hub {
     }
 
     /// What makes a direct conversation of its first entry.
-    fn direct_changes(
+    pub(super) fn direct_changes(
         &self,
         conversation: ConversationId,
         account: AccountId,
@@ -590,7 +597,7 @@ impl Hub {
         Ok(changes)
     }
 
-    fn check_send_id(&self, id: SendId) -> Result<(), Refusal> {
+    pub(super) fn check_send_id(&self, id: SendId) -> Result<(), Refusal> {
         let (date, made) = (self.now.date, id.time());
         if id.0[6] >> 4 != 7 || made > date + limits::SEND_ID_AHEAD {
             return Err(Code::BadSendId.into());
@@ -753,6 +760,9 @@ impl Hub {
                 self.change_settled(append.conversation, subject, out);
             }
             Origin::Server(subject) => self.change_settled(append.conversation, subject, out),
+            Origin::File(asked, blob) => {
+                self.file_entered(asked, blob, (conversation, seq), false, out);
+            }
         }
     }
 
@@ -803,6 +813,7 @@ impl Hub {
                 self.landed(append.from, append.id, &ruling, out);
                 self.said(account, token, Err(refusal), out);
             }
+            Origin::File(asked, blob) => self.file_failed(asked, blob, fault, out),
         }
     }
 
@@ -831,6 +842,10 @@ impl Hub {
                 self.answer(asked, Ok(answer), out);
             }
             Origin::Server(_) => {}
+            Origin::File(asked, blob) => {
+                let place = (entry.conversation, entry.seq);
+                self.file_entered(asked, blob, place, true, out);
+            }
         }
     }
 }

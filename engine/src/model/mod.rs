@@ -2,6 +2,7 @@
 
 mod admin;
 mod entry;
+mod file;
 mod message;
 mod name;
 mod refusal;
@@ -10,6 +11,10 @@ mod time;
 
 pub use admin::{AccountItem, Admin, AdminAnswer, PluginItem, Registration};
 pub use entry::{Body, Change, Content, Entry, Extensions, FileOffer, Kind, MemberChange};
+pub use file::{
+    Chunk, Fetched, Fetching, FileRules, HashPair, Incoming, PendingUpload, Piece, Stopped, Upload,
+    Uploading,
+};
 pub use message::{
     Answer, ByeReason, CommandItem, Conversation, DeviceItem, GapReason, HistoryFrom, HistoryItem,
     Login, MemberItem, Peer, Position, Presence, PresenceState, Reaction, Receipt, Request, Resume,
