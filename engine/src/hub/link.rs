@@ -33,8 +33,10 @@ pub(super) struct Link {
     /// Conversations whose sends wait. Each holds at least one send or look-up, so that there are no
     /// more of them than unanswered sends.
     pub(super) held: Vec<Hold>,
-    /// When it may say again that somebody is writing.
-    pub(super) typing_after: Time,
+    /// Conversations in which it said that somebody is writing, and when it may again.
+    pub(super) typing: Vec<(ConversationId, Time)>,
+    /// Until when its requests for lists are paid for.
+    lists_paid: Time,
 }
 
 /// Links by number. The lower half of a [`LinkId`] is an index, so that the fan-out does not hash.
@@ -59,8 +61,30 @@ impl Link {
             requests: 0,
             blocked: HashMap::new(),
             held: Vec::new(),
-            typing_after: Time(0),
+            typing: Vec::new(),
+            lists_paid: Time(0),
         }
+    }
+
+    /// Lists cost the hub more than anything else that one frame can ask for.
+    pub(super) fn may_list(&mut self, now: Time) -> bool {
+        let paid = self.lists_paid.max(now);
+        let may = paid.since(now) < limits::LIST_EVERY * limits::LISTS_AT_ONCE;
+        if may {
+            self.lists_paid = paid + limits::LIST_EVERY;
+        }
+        may
+    }
+
+    /// Whether it may say that somebody is writing there.
+    pub(super) fn may_type(&mut self, conversation: ConversationId, now: Time) -> bool {
+        self.typing.retain(|(_, after)| *after > now);
+        let is_new = self.typing.iter().all(|(held, _)| *held != conversation);
+        let may = is_new && self.typing.len() < limits::TYPING_AT_ONCE;
+        if may {
+            self.typing.push((conversation, now + limits::TYPING_EVERY));
+        }
+        may
     }
 
     /// What holds the sends into a conversation back.
