@@ -141,6 +141,8 @@ pub const MEMBERS: usize = 10_000;
 /// Accounts that a room remembers, those who left, are invited or banned included, before nobody can
 /// be invited or banned who never was a member.
 pub const MEMBER_RECORDS: usize = 2 * MEMBERS;
+/// Rooms that an account owns, or it could take all there are with a few others.
+pub const ROOMS_PER_ACCOUNT: usize = 512;
 /// Conversations of an account.
 pub const CONVERSATIONS: usize = 4_096;
 /// Accounts of a server. All of them are in memory, about 300 bytes each.
@@ -317,7 +319,7 @@ pub const WAITING_CHANGES: usize = 1000;
 pub const READ_CREDIT: u64 = 24 * 1024;
 /// How long a link waits after a read of the log failed.
 pub const READ_RETRY: Duration = Duration::from_secs(1);
-/// Somebody's "is writing" is passed on at most this often.
+/// Somebody's "is writing" is passed on at most this often in each conversation.
 pub const TYPING_EVERY: Duration = Duration::from_secs(1);
 /// How long a verdict of a hook is waited for. Far above any deadline of a plugin, which its host keeps:
 /// this only ends a wait for an answer that was lost.
@@ -342,6 +344,13 @@ pub const VOICE_BURST: u32 = 100;
 pub const VOICE_RATE: u32 = 20;
 /// Plugins that have spoken and whose rate is remembered.
 pub const VOICES: usize = 1_000;
+/// Conversations in which somebody writes at the same time.
+pub const TYPING_AT_ONCE: usize = 8;
+/// A link gets so many lists at once...
+pub const LISTS_AT_ONCE: u32 = 256;
+/// ...and one more each time this has passed: a page of a room's members takes the hub up to a
+/// millisecond, in which nobody is served.
+pub const LIST_EVERY: Duration = Duration::from_millis(50);
 /// Cursors of one write.
 pub const CURSOR_BATCH: usize = 1000;
 /// Retry hint when the server is busy, in milliseconds.

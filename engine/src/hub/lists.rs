@@ -48,23 +48,21 @@ impl Hub {
             return Err(Code::NotAMember.into());
         }
         let shows = room.count <= limits::PRESENCE_MEMBERS;
-        let mut members: Vec<MemberItem> = room
+        let mut members: Vec<_> = room
             .members
             .iter()
             .filter(|(_, member)| member.standing == Standing::In)
-            .filter_map(|(id, member)| {
-                let state = self.account(*id)?;
-                Some(MemberItem {
-                    account: state.record.name.clone(),
-                    role: member.role,
-                    presence: shows.then(|| state.presence()),
-                    muted_until: member.muted_until,
-                })
-            })
-            .filter(|item| after.is_none_or(|after| item.account.as_str() > after))
+            .filter_map(|(id, member)| Some((self.account(*id)?, member)))
+            .filter(|(state, _)| after.is_none_or(|after| state.record.name.as_str() > after))
             .collect();
-        members.sort_unstable_by(|one, other| one.account.cmp(&other.account));
-        let (items, next) = page(members.into_iter(), |item| item.account.as_str().to_owned());
+        keep_first(&mut members, |(state, _)| state.record.name.as_str());
+        let shown = members.into_iter().map(|(state, member)| MemberItem {
+            account: state.record.name.clone(),
+            role: member.role,
+            presence: shows.then(|| state.presence()),
+            muted_until: member.muted_until,
+        });
+        let (items, next) = page(shown, |item| item.account.as_str().to_owned());
         Ok(Answer::Members(items, next))
     }
 
@@ -80,7 +78,7 @@ impl Hub {
             .filter(|state| state.presence() != PresenceState::Offline)
             .filter(|state| after.is_none_or(|after| state.record.name.as_str() > after))
             .collect();
-        online.sort_unstable_by(|one, other| one.record.name.cmp(&other.record.name));
+        keep_first(&mut online, |state| state.record.name.as_str());
         let shown = online.into_iter().map(|state| WhoItem {
             account: state.record.name.clone(),
             state: state.presence(),
@@ -218,6 +216,16 @@ fn start<N>(after: Option<&str>, name: impl Fn(&str) -> Option<N>) -> Option<Bou
         Some(after) => name(after).map(Bound::Excluded),
         None => Some(Bound::Unbounded),
     }
+}
+
+/// Sorts what one page can show to the front, and forgets the rest: a hall of thousands is asked for page
+/// by page.
+fn keep_first<T>(items: &mut Vec<T>, key: impl Fn(&T) -> &str) {
+    if items.len() > limits::PAGE_ITEMS + 1 {
+        items.select_nth_unstable_by(limits::PAGE_ITEMS, |one, other| key(one).cmp(key(other)));
+        items.truncate(limits::PAGE_ITEMS + 1);
+    }
+    items.sort_unstable_by(|one, other| key(one).cmp(key(other)));
 }
 
 /// The first items of a list, and where the next page starts.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::account::AccountState;
 use super::hooks::{Awaited, NewRoom, refusal};
-use super::room::{RoomState, Seat};
+use super::room::{MemberState, RoomState, Seat};
 use super::sending::Origin;
 use super::{
     Asked, ConversationId, Effect, Hub, LinkId, Pending, SendId, Seq, limits, plain_append,
@@ -85,6 +86,10 @@ impl Hub {
         if self.rooms.len() >= limits::ROOMS || owner.conversations.len() >= limits::CONVERSATIONS {
             return Err(Code::TooMany.into());
         }
+        if self.holds_enough_rooms(owner) && !self.is_admin(asked.account) {
+            let text = "an account owns so many rooms, and no more";
+            return Err(Refusal::because(Code::TooMany, text));
+        }
         Ok(())
     }
 
@@ -162,6 +167,24 @@ impl Hub {
             out,
         );
         Ok(None)
+    }
+
+    /// Rooms that nobody is in any more count for all who were: else one could make a room, leave it, and
+    /// make the next.
+    fn holds_enough_rooms(&self, owner: &AccountState) -> bool {
+        let account = owner.record.id;
+        let rooms = owner
+            .conversations
+            .iter()
+            .filter_map(|id| self.rooms.get(id));
+        let owned = rooms.filter(|room| {
+            let member = room.members.get(&account);
+            let owns = |member: &MemberState| {
+                member.standing == Standing::In && member.role == Role::Owner
+            };
+            !room.is_direct() && (room.count == 0 || member.is_some_and(owns))
+        });
+        owned.count() >= limits::ROOMS_PER_ACCOUNT
     }
 
     fn new_room(&mut self, name: RoomName, public: bool, history: History) -> Room {
@@ -937,9 +960,8 @@ fn has_record_space(room: &RoomState, account: AccountId) -> Result<(), Refusal>
 }
 
 fn owners(room: &RoomState) -> usize {
-    let is_owner = |member: &&super::room::MemberState| {
-        member.standing == Standing::In && member.role == Role::Owner
-    };
+    let is_owner =
+        |member: &&MemberState| member.standing == Standing::In && member.role == Role::Owner;
     room.members.values().filter(is_owner).count()
 }
 

@@ -386,7 +386,15 @@ impl Hub {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        if link.requests >= limits::REQUESTS {
+        let is_list = matches!(
+            wish,
+            Request::Rooms { .. }
+                | Request::Members { .. }
+                | Request::Who { .. }
+                | Request::Conversations { .. }
+                | Request::Receipts { .. }
+        );
+        if link.requests >= limits::REQUESTS || is_list && !link.may_list(self.now.time) {
             let refusal = Refusal::new(Code::Busy).retry_in(1000);
             out.push(Effect::Send(id, ToClient::Error(request, refusal)));
             return;
@@ -504,6 +512,11 @@ impl Hub {
                 match ticket.and_then(|ticket| self.take_pending(ticket)) {
                     Some(Pending::Enroll(attempt)) => self.enter(attempt, out),
                     Some(Pending::Done(asked)) => self.answer(asked, Ok(Answer::Done), out),
+                    Some(Pending::Cursor(asked, _)) => {
+                        self.receipts.answered();
+                        self.answer(asked, Ok(Answer::Done), out);
+                    }
+                    Some(Pending::Cursors(_)) => self.receipts.answered(),
                     Some(Pending::Password(asked, keep)) => self.password_changed(asked, keep, out),
                     Some(Pending::File(Step::Recorded(blob))) => {
                         self.upload_recorded(blob, Ok(()), out);
@@ -551,7 +564,12 @@ impl Hub {
                 }
                 Some(Pending::Voice(plugin)) => self.voice_opened(&plugin, Some(&fault), out),
                 Some(Pending::Cursors(cursors)) => {
-                    self.receipts.write_failed(cursors, self.now.time)
+                    self.receipts.write_failed(cursors, self.now.time);
+                }
+                Some(Pending::Cursor(asked, conversation)) => {
+                    let cursor = [(conversation, asked.account)];
+                    self.receipts.write_failed(cursor, self.now.time);
+                    self.answer(asked, Err(storage_refusal(&fault)), out);
                 }
                 _ => {}
             },
@@ -637,7 +655,9 @@ impl Hub {
             }
             (Some(Pending::Counted(asked, conversation, seq)), Ok(Loaded::Counted(counted))) => {
                 self.move_read(asked.account, conversation, seq, counted);
-                self.answer(asked, Ok(Answer::Done), out);
+                if let Some(answer) = self.write_read(asked, conversation, out) {
+                    self.answer(asked, Ok(answer), out);
+                }
             }
             (Some(Pending::Asked(asked)), Ok(Loaded::History(items, more))) => {
                 self.answer(asked, Ok(Answer::History(items, more)), out);
@@ -834,6 +854,8 @@ enum Pending {
     Cursors(Vec<(ConversationId, AccountId)>),
     /// A file is on its way.
     File(Step),
+    /// A read cursor is written that somebody waits for.
+    Cursor(Asked, ConversationId),
     /// Something is written that nobody waits for.
     Nobody,
 }
