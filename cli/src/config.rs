@@ -1,8 +1,10 @@
 //! The file of `serve --config`: the long names of the flags are its keys, and flags win.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chat_plugins::Settings;
 use serde::{Deserialize, Deserializer};
 
 use crate::args::ServeArgs;
@@ -29,6 +31,35 @@ struct File {
     #[serde(deserialize_with = "one_or_more")]
     refuse_type: Vec<String>,
     json: bool,
+    /// `[plugin.NAME]`, see [`plugins`].
+    plugin: BTreeMap<String, toml::Table>,
+}
+
+/// What the file says about plugins.
+pub(crate) fn plugins(path: Option<&Path>) -> Result<BTreeMap<String, Settings>, Failure> {
+    match path {
+        Some(path) => read_plugins(&read(path)?, path),
+        None => Ok(BTreeMap::new()),
+    }
+}
+
+fn read_plugins(text: &str, path: &Path) -> Result<BTreeMap<String, Settings>, Failure> {
+    let bad = |why: String| Failure::Config(format!("{}: {why}", path.display()));
+    let file: File = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
+    let mut all = BTreeMap::new();
+    for (name, table) in file.plugin {
+        let value = serde_json::to_value(table).map_err(|error| bad(error.to_string()))?;
+        let table = value.as_object().cloned().unwrap_or_default();
+        let settings =
+            Settings::read(&table).map_err(|why| bad(format!("[plugin.{name}]: {why}")))?;
+        all.insert(name, settings);
+    }
+    Ok(all)
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::Config(format!("cannot read {}: {error}", path.display())))
 }
 
 /// The flags, with what they don't say filled in from their `--config` file.
@@ -36,9 +67,7 @@ pub(crate) fn with_file(args: ServeArgs) -> Result<ServeArgs, Failure> {
     let Some(path) = args.config.clone() else {
         return Ok(args);
     };
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| Failure::Config(format!("cannot read {}: {error}", path.display())))?;
-    merge(args, &text, &path)
+    merge(args, &read(&path)?, &path)
 }
 
 fn merge(args: ServeArgs, text: &str, path: &Path) -> Result<ServeArgs, Failure> {
@@ -111,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    fn read(args: ServeArgs, text: &str) -> Result<ServeArgs, Failure> {
+    fn merged(args: ServeArgs, text: &str) -> Result<ServeArgs, Failure> {
         merge(args, text, Path::new("server.toml"))
     }
 
@@ -132,7 +161,7 @@ mod tests {
             refuse-type = ['video/*', 'audio/*']
             json = true
         ";
-        let args = read(ServeArgs::default(), text).unwrap();
+        let args = merged(ServeArgs::default(), text).unwrap();
         assert_eq!(args.listen, ["0.0.0.0:1", "[::]:1"]);
         assert_eq!(args.data, Some("/d".into()));
         assert_eq!(args.registration, Some(Registration::Closed));
@@ -150,12 +179,32 @@ mod tests {
             registration: Some(Registration::Open),
             ..ServeArgs::default()
         };
-        let args = read(flags, text).unwrap();
+        let args = merged(flags, text).unwrap();
         assert_eq!(args.listen, ["127.0.0.1:2"]);
         assert_eq!(args.registration, Some(Registration::Open));
         assert_eq!(args.store.as_deref(), Some("memory"));
-        let one = read(ServeArgs::default(), "listen = '[::1]:1'").unwrap();
+        let one = merged(ServeArgs::default(), "listen = '[::1]:1'").unwrap();
         assert_eq!(one.listen, ["[::1]:1"]);
+    }
+
+    #[test]
+    fn plugins_have_tables_of_their_own() {
+        let text = "
+            listen = '[::1]:1'
+            [plugin.filter]
+            priority = 7
+            words = ['a', 'b']
+        ";
+        assert!(super::merge(ServeArgs::default(), text, Path::new("f")).is_ok());
+        let all = read_plugins(text, Path::new("f")).unwrap();
+        assert_eq!(all["filter"].priority, Some(7));
+        assert_eq!(all["filter"].config.values["words"], "a\nb");
+        let failure = read_plugins("[plugin.x]\nisolation = 'no'", Path::new("f")).unwrap_err();
+        assert_eq!(failure.code(), 78);
+        assert!(
+            failure.to_string().contains("[plugin.x]: isolation"),
+            "{failure}"
+        );
     }
 
     #[test]
@@ -168,7 +217,7 @@ mod tests {
             ("max-file = 'huge'", "max-file"),
             ("listen = ", "server.toml"),
         ] {
-            let failure = read(ServeArgs::default(), text).unwrap_err();
+            let failure = merged(ServeArgs::default(), text).unwrap_err();
             assert_eq!(failure.code(), 78);
             assert!(failure.to_string().contains(word), "{failure}");
         }

@@ -5,6 +5,7 @@
 mod client;
 pub mod faults;
 mod folder;
+pub mod plugins;
 mod process;
 mod proxy;
 mod server;
@@ -12,7 +13,8 @@ pub mod town;
 
 pub use client::{Client, Device};
 pub use folder::copy_folder;
-pub use process::{Process, chat_cli, is_long};
+pub use plugins::Plugins;
+pub use process::{Process, chat_cli, is_long, program};
 pub use proxy::{Direction, Proxy};
 pub use server::{Ran, Server};
 

@@ -7,8 +7,10 @@
 
 mod account;
 mod admin;
+mod admit;
 mod delivery;
 mod download;
+mod drain;
 mod file;
 mod gate;
 mod hooks;
@@ -23,6 +25,7 @@ mod resume;
 mod room;
 mod sending;
 mod upload;
+mod vetting;
 mod visible;
 mod voice;
 
@@ -37,6 +40,7 @@ use slab::Slab;
 use self::account::{AccountState, Accounts};
 use self::delivery::Stalled;
 use self::download::Wish;
+use self::drain::Draining;
 pub use self::file::{FetchContent, FileNews, FileWork};
 use self::file::{FileBook, Step};
 use self::gate::Gate;
@@ -711,60 +715,6 @@ impl Hub {
         true
     }
 
-    fn handle_drain(&mut self, out: &mut Vec<Effect>) {
-        if self.draining.is_some() {
-            return;
-        }
-        self.draining = Some(Draining {
-            flushed: self.now.time + limits::DRAIN_FLUSH,
-            until: self.now.time + limits::DRAIN_WAIT,
-            written: false,
-            told: false,
-        });
-        for id in self.gate.all() {
-            out.push(Effect::Close(id, None));
-        }
-        for id in self.links.ids() {
-            // Sends that were taken are still answered: the goodbye waits for them below.
-            if self.links.get(id).is_some_and(Link::is_quiet) {
-                self.close(id, ByeReason::Shutdown, "the server is stopping", out);
-            }
-        }
-    }
-
-    fn check_drained(&mut self, out: &mut Vec<Effect>) {
-        let Some(draining) = &self.draining else {
-            return;
-        };
-        if draining.told {
-            return;
-        }
-        let late = self.now.time >= draining.flushed;
-        let over = self.now.time >= draining.until;
-        for id in self.links.ids() {
-            if late || self.links.get(id).is_some_and(Link::is_quiet) {
-                self.close(id, ByeReason::Shutdown, "the server is stopping", out);
-            }
-        }
-        if self.links.len() > 0 {
-            return;
-        }
-        let Some(draining) = &mut self.draining else {
-            return;
-        };
-        if !draining.written {
-            draining.written = true;
-            self.write_cursors(out);
-        }
-        let waiting = self.pending.iter().any(|(_, pending)| pending.is_write());
-        if let Some(draining) = &mut self.draining
-            && (over || !waiting)
-        {
-            draining.told = true;
-            out.push(Effect::Drained);
-        }
-    }
-
     fn flush_due(&mut self, out: &mut Vec<Effect>) {
         let time = self.now.time;
         if self.presence.due().is_some_and(|due| due <= time) {
@@ -880,26 +830,6 @@ struct Asked {
     link: LinkId,
     account: AccountId,
     request: RequestId,
-}
-
-#[derive(Debug)]
-struct Draining {
-    /// Links that still wait for acks are told goodbye.
-    flushed: Time,
-    /// It is over, whatever is still open.
-    until: Time,
-    written: bool,
-    told: bool,
-}
-
-impl Draining {
-    fn due(&self) -> Option<Time> {
-        match (self.told, self.written) {
-            (true, _) => None,
-            (false, true) => Some(self.until),
-            (false, false) => Some(self.flushed),
-        }
-    }
 }
 
 /// What to tell somebody when the store did not do it.

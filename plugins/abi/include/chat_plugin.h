@@ -542,6 +542,12 @@ struct chat_ext_command {
                        const char *usage,
                        const char *help,
                        chat_hook_fn function);
+    /**
+     * Copies all commands that there are now, of every plugin, to `data`, at most `capacity` bytes of
+     * it, and the whole length to `len`. One command a line, sorted: the name, a tab, and what it takes and
+     * does. Clients can ask for the same. Empty in `init`, where nobody knows them yet.
+     */
+    chat_status (*list)(const struct chat_host *host, void *data, uint64_t capacity, uint64_t *len);
 };
 
 /**

@@ -24,6 +24,17 @@ pub struct chat_ext_command {
             function: chat_hook_fn,
         ) -> chat_status,
     >,
+    /// Copies all commands that there are now, of every plugin, to `data`, at most `capacity` bytes of
+    /// it, and the whole length to `len`. One command a line, sorted: the name, a tab, and what it takes and
+    /// does. Clients can ask for the same. Empty in `init`, where nobody knows them yet.
+    pub list: Option<
+        unsafe extern "C" fn(
+            host: *const chat_host,
+            data: *mut c_void,
+            capacity: u64,
+            len: *mut u64,
+        ) -> chat_status,
+    >,
 }
 
 /// "chat.notice/1": text for one account alone, which is not logged. Needs CHAT_CAP_NOTICE.

@@ -69,8 +69,9 @@ const _: () = assert!(P != 8 || offset_of!(chat_plugin_event, media_type) == 152
 const _: () = assert!(P != 8 || offset_of!(chat_plugin_event, reason) == 160);
 const _: () = assert!(P != 8 || size_of::<chat_plugin_event>() == 168);
 
-const _: () =
-    assert!(offset_of!(chat_ext_command, add) == 8 && size_of::<chat_ext_command>() == 8 + P);
+const _: () = assert!(offset_of!(chat_ext_command, add) == 8);
+const _: () = assert!(offset_of!(chat_ext_command, list) == 8 + P);
+const _: () = assert!(size_of::<chat_ext_command>() == 8 + 2 * P);
 const _: () = assert!(offset_of!(chat_ext_notice, tell) == 8);
 const _: () = assert!(offset_of!(chat_ext_notice, reply) == 8 + P);
 const _: () = assert!(size_of::<chat_ext_notice>() == 8 + 2 * P);

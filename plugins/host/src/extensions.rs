@@ -26,6 +26,7 @@ static COMMAND: abi::chat_ext_command = abi::chat_ext_command {
     size: size_of::<abi::chat_ext_command>() as u32,
     reserved: 0,
     add: Some(command_add),
+    list: Some(command_list),
 };
 static DEFER: abi::chat_ext_defer = abi::chat_ext_defer {
     size: size_of::<abi::chat_ext_defer>() as u32,
@@ -83,6 +84,34 @@ unsafe fn allowed(
     Ok(host)
 }
 
+/// Gives a value as the contract says: as much as there is room for, and the whole length.
+///
+/// # Safety
+///
+/// `len` is NULL or writable, and there is room for `capacity` bytes at `data`.
+unsafe fn copy_out(
+    value: &[u8],
+    data: *mut c_void,
+    capacity: u64,
+    len: *mut u64,
+) -> Result<abi::chat_status, abi::chat_status> {
+    if !len.is_null() {
+        // SAFETY: promised by the caller.
+        unsafe { len.write(value.len() as u64) };
+    }
+    let count = value
+        .len()
+        .min(usize::try_from(capacity).unwrap_or(usize::MAX));
+    if count > 0 {
+        if data.is_null() {
+            return Err(abi::CHAT_MISUSE);
+        }
+        // SAFETY: promised by the caller; the value is ours, so the two don't overlap.
+        unsafe { ptr::copy_nonoverlapping(value.as_ptr(), data.cast::<u8>(), count) };
+    }
+    Ok(abi::CHAT_OK)
+}
+
 unsafe extern "C" fn command_add(
     host: *const abi::chat_host,
     name: *const c_char,
@@ -130,6 +159,22 @@ unsafe extern "C" fn command_add(
     status(add())
 }
 
+unsafe extern "C" fn command_list(
+    host: *const abi::chat_host,
+    data: *mut c_void,
+    capacity: u64,
+    len: *mut u64,
+) -> abi::chat_status {
+    let list = || {
+        // SAFETY: the plugin hands its table back.
+        let host = unsafe { allowed(host, abi::CHAT_CAP_COMMAND) }?;
+        let commands = lock(&host.commands);
+        // SAFETY: promised by the contract.
+        unsafe { copy_out(commands.as_bytes(), data, capacity, len) }
+    };
+    status(list())
+}
+
 unsafe extern "C" fn defer_resolve(
     host: *const abi::chat_host,
     event: *const abi::chat_plugin_event,
@@ -157,22 +202,8 @@ unsafe extern "C" fn kv_get(
         let key = unsafe { text_of(key, limits::KEY_BYTES) }?;
         let values = lock(&host.values);
         let value = values.get(&key).ok_or(abi::CHAT_NOT_FOUND)?;
-        if !len.is_null() {
-            // SAFETY: the contract says that it is NULL or writable.
-            unsafe { len.write(value.len() as u64) };
-        }
-        let count = value
-            .len()
-            .min(usize::try_from(capacity).unwrap_or(usize::MAX));
-        if count > 0 {
-            if data.is_null() {
-                return Err(abi::CHAT_MISUSE);
-            }
-            // SAFETY: the contract says that there is room for `capacity` bytes; the value is ours, so
-            // the two don't overlap.
-            unsafe { ptr::copy_nonoverlapping(value.as_ptr(), data.cast::<u8>(), count) };
-        }
-        Ok(abi::CHAT_OK)
+        // SAFETY: promised by the contract.
+        unsafe { copy_out(value, data, capacity, len) }
     };
     status(get())
 }

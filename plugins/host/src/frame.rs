@@ -28,6 +28,8 @@ pub(crate) enum Down {
     Expired { id: u64 },
     /// The configuration has changed.
     Config(Config),
+    /// All commands that there are now.
+    Commands(String),
     /// Destroy the instance and end.
     Stop,
 }
@@ -194,6 +196,9 @@ impl Down {
             Self::Expired { id } => frame(out, 6, |out| out.extend_from_slice(&id.to_le_bytes())),
             Self::Config(config) => frame(out, 7, |out| json(out, config)),
             Self::Stop => frame(out, 8, |_| ()),
+            Self::Commands(list) => {
+                frame(out, 9, |out| out.extend_from_slice(list.as_bytes()));
+            }
         }
     }
 
@@ -228,6 +233,7 @@ impl Down {
             },
             7 => Self::Config(serde_json::from_slice(body).ok()?),
             8 => Self::Stop,
+            9 => Self::Commands(String::from_utf8(body.to_vec()).ok()?),
             _ => return None,
         })
     }

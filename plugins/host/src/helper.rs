@@ -178,6 +178,7 @@ fn serve(
             }
             Down::Values(values) => *lock(&host.values) = values,
             Down::Config(config) => host.configure(&config),
+            Down::Commands(list) => *lock(&host.commands) = list,
             Down::Stop => {
                 out.flush();
                 instance.destroy();

@@ -71,6 +71,8 @@ pub(crate) struct Host {
     calls: Mutex<Calls>,
     kept: Mutex<Option<Vec<u8>>>,
     pub(crate) values: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// All commands of the server, as the plugin gets them.
+    pub(crate) commands: Mutex<String>,
     /// What the table points to.
     _texts: [CString; 3],
 }
@@ -363,6 +365,7 @@ impl Host {
             calls: Mutex::default(),
             kept: Mutex::default(),
             values: Mutex::new(start.values.clone()),
+            commands: Mutex::default(),
             _texts: texts,
         }));
         // SAFETY: it was allocated right here, and nobody else knows it yet; nothing ever frees it.

@@ -44,6 +44,15 @@ pub enum Failed {
     Other(i32),
 }
 
+/// A command that people can call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CommandInfo {
+    /// How to call it.
+    pub name: String,
+    /// What it takes and does.
+    pub help: String,
+}
+
 /// How much a line in the log matters.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Level {
@@ -202,33 +211,38 @@ impl Host {
         let table: &abi::chat_ext_kv = self.extension(c"chat.kv/1")?;
         let get = table.get.ok_or(Failed::Unsupported)?;
         let key = c_string(key)?;
-        let mut data = vec![0_u8; 256];
-        // Another thread may make it longer in between: three times is enough to catch up with one.
-        for _ in 0..3 {
-            let mut len = 0;
-            let room = data.len() as u64;
-            // SAFETY: the table's own function; `data` has room for `room` bytes.
-            let status = unsafe {
-                get(
-                    self.raw,
-                    key.as_ptr(),
-                    data.as_mut_ptr().cast(),
-                    room,
-                    &mut len,
-                )
-            };
-            match check(status) {
-                Err(Failed::NotFound) => return Ok(None),
-                other => other?,
-            }
-            let len = usize::try_from(len).map_err(|_| Failed::TooLong)?;
-            let fits = len <= data.len();
-            data.resize(len, 0);
-            if fits {
-                return Ok(Some(data));
-            }
+        // SAFETY: the table's own function; `read_all` gives it room for as many bytes as it says.
+        let read = |data: *mut c_void, room, len: &mut u64| unsafe {
+            get(self.raw, key.as_ptr(), data, room, len)
+        };
+        match read_all(read) {
+            Ok(data) => Ok(Some(data)),
+            Err(Failed::NotFound) => Ok(None),
+            Err(failed) => Err(failed),
         }
-        Err(Failed::Full)
+    }
+
+    /// All commands that there are now, of every plugin, by name. None in `init`, where nobody knows them
+    /// yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`] when they can't be read.
+    pub fn commands(&self) -> Result<Vec<CommandInfo>, Failed> {
+        let table: &abi::chat_ext_command = self.extension(c"chat.command/1")?;
+        let list = table.list.ok_or(Failed::Unsupported)?;
+        // SAFETY: the table's own function; `read_all` gives it room for as many bytes as it says.
+        let read =
+            |data: *mut c_void, room, len: &mut u64| unsafe { list(self.raw, data, room, len) };
+        let text = String::from_utf8(read_all(read)?).map_err(|_| Failed::NotText)?;
+        let command = |line: &str| {
+            let (name, help) = line.split_once('\t')?;
+            Some(CommandInfo {
+                name: name.to_owned(),
+                help: help.to_owned(),
+            })
+        };
+        Ok(text.lines().filter_map(command).collect())
     }
 
     /// Keeps a value over restarts and new versions.
@@ -362,6 +376,27 @@ pub(crate) fn check(status: abi::chat_status) -> Result<(), Failed> {
         abi::CHAT_DENIED => Failed::Denied,
         other => Failed::Other(other),
     })
+}
+
+/// Reads with a buffer that grows with what there is. `read` stores at most so many bytes at a place, and
+/// the whole length.
+fn read_all(
+    read: impl Fn(*mut c_void, u64, &mut u64) -> abi::chat_status,
+) -> Result<Vec<u8>, Failed> {
+    let mut data = vec![0_u8; 256];
+    // Another thread may make it longer in between: three times is enough to catch up with one.
+    for _ in 0..3 {
+        let mut len = 0;
+        let room = data.len() as u64;
+        check(read(data.as_mut_ptr().cast(), room, &mut len))?;
+        let len = usize::try_from(len).map_err(|_| Failed::TooLong)?;
+        let fits = len <= data.len();
+        data.resize(len, 0);
+        if fits {
+            return Ok(data);
+        }
+    }
+    Err(Failed::Full)
 }
 
 pub(crate) fn c_string(text: &str) -> Result<CString, Failed> {

@@ -50,7 +50,7 @@ pub use deferred::Deferred;
 pub use event::{Event, Flags, Kind};
 #[doc(hidden)]
 pub use export::glue;
-pub use host::{Failed, Host, Level};
+pub use host::{CommandInfo, Failed, Host, Level};
 pub use setup::{Hook, Setup};
 
 /// A plugin.
