@@ -1,5 +1,6 @@
 //! The ports, filled: stores and profiles in SQLite and in memory.
 
+pub mod disk;
 mod fold;
 mod folder;
 mod history;
@@ -14,6 +15,7 @@ mod rules;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+pub use disk::DiskFiles;
 pub use known_hosts::KnownHosts;
 pub use lock::Lock;
 pub use memory::MemoryStore;

@@ -2,6 +2,7 @@
 
 mod admin;
 mod entry;
+mod file_name;
 mod message;
 mod name;
 mod refusal;
@@ -10,6 +11,7 @@ mod time;
 
 pub use admin::{AccountItem, Admin, AdminAnswer, Registration};
 pub use entry::{Body, Change, Content, Entry, Extensions, FileOffer, Kind, MemberChange};
+pub use file_name::{BadFileName, FileName};
 pub use message::{
     Answer, ByeReason, CommandItem, Conversation, DeviceItem, GapReason, HistoryFrom, HistoryItem,
     Login, MemberItem, Peer, Position, Presence, PresenceState, Reaction, Receipt, Request, Resume,

@@ -1,9 +1,13 @@
 //! Traits that the engine owns and adapters fill.
 
+mod file;
 mod profile;
 mod random;
 mod store;
 
+pub use file::{
+    Errand, FileStamp, Files, Held, Part, Sink, SinkPlace, Source, SourcePlace, TransferItem,
+};
 pub use profile::{ItemState, KnownServer, OutboxItem, Profile, ProfileChange, ProfileState};
 pub use random::Random;
 pub use store::{
