@@ -86,7 +86,7 @@
 //! | [`port`] | the traits of storage, profile and randomness, which adapters fill |
 //! | [`wire`] | bytes to frames and back |
 //! | [`secure`] | the sealed channel: greeting, Noise handshake, records |
-//! | [`model`], [`id`], [`error`], [`limits`] | plain data; every bound with its reason |
+//! | [`model`], [`id`], [`error`], [`limits`], [`tree`] | plain data; every bound with its reason; the hash tree of a file |
 //!
 //! From the hub down there is no clock, no randomness, no socket, no file and no thread: time and
 //! randomness come in as parameters, an input is answered with what is to be done outside, and nothing
@@ -127,6 +127,7 @@ pub mod port;
 pub mod secure;
 mod server;
 pub mod session;
+pub mod tree;
 pub mod wire;
 
 // The public interface is:

@@ -156,6 +156,24 @@ pub const READ_BYTES: usize = 64 * 1024;
 /// Base entries of one history page.
 pub const HISTORY_ITEMS: usize = 100;
 
+// Files.
+
+/// Bytes of a group: the smallest part of a file that is proven by itself. One record holds it.
+pub const GROUP_BYTES: usize = 16 * 1024;
+/// Most bytes of one chunk. Larger ones would make what people say on the same link wait longer.
+pub const CHUNK_BYTES: usize = GROUP_BYTES;
+/// Bytes of one transfer that may be under way. They all lie before what is said meanwhile on the
+/// same link, in buffers that nobody can reach into.
+pub const TRANSFER_WINDOW: u32 = 256 * 1024;
+/// Most hash pairs that come with one piece: the height of the tree of the largest file.
+pub const PIECE_PARENTS: usize = 39;
+/// Longest name of a file, in bytes of UTF-8. The longest that a file system knows has 255 characters.
+pub const FILE_NAME_BYTES: usize = 1024;
+/// Longest media type (RFC 6838, section 4.2: two names of 127 characters).
+pub const MEDIA_TYPE_BYTES: usize = 255;
+/// Most bytes of any file, so that a JSON number can hold every place in it.
+pub const FILE_BYTES: u64 = (1 << 53) - 1;
+
 // Passwords.
 
 /// Argon2 runs at the same time, each with 19 MiB.

@@ -113,6 +113,11 @@ impl Agent {
                 let event = Event::Notice { from, text, peer };
                 self.queue.push_signal(event);
             }
+            ToClient::Incoming(_)
+            | ToClient::Received { .. }
+            | ToClient::Piece(_)
+            | ToClient::Fetched(_)
+            | ToClient::Stopped(_) => {}
             // These belong to the link itself, or to the time before the login.
             _ => return Err(Violation::Unexpected),
         }

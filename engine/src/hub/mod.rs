@@ -310,6 +310,7 @@ impl Hub {
             ToServer::Delivered(cursors) => self.handle_delivered(link, &cursors),
             ToServer::Typing(target) => self.handle_typing(link, &target, out),
             ToServer::Presence(state, text) => self.handle_presence(link, state, text),
+            ToServer::Chunk(_) | ToServer::Taken { .. } | ToServer::Stop(_) => {}
             // The session deals with these.
             ToServer::Login(_)
             | ToServer::Ping(_)
@@ -388,6 +389,10 @@ impl Hub {
                 ),
             )),
             Request::Commands => Ok(Some(Answer::Commands(Vec::new()))),
+            Request::Upload(_)
+            | Request::Finish { .. }
+            | Request::Abandon { .. }
+            | Request::Fetch { .. } => Err(Code::NotSupported.into()),
         };
         match answer {
             Ok(Some(answer)) => self.answer(asked, Ok(answer), out),

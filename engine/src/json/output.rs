@@ -305,6 +305,8 @@ impl Lines {
                         .text("help", &item.help)
                 }),
             ),
+            // Transfers are told by their own events.
+            Answer::Uploading(_) | Answer::Fetching(_) => line("ack"),
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod answer;
 mod codec;
+mod file;
 mod frame;
 mod number;
 mod part;

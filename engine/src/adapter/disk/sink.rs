@@ -149,7 +149,7 @@ impl Inner {
         let same_boot = !boot.is_empty() && known.boot == boot;
         let sure = if same_boot { metadata.len() } else { known.synced };
         let sure = sure.min(metadata.len()).min(known.size);
-        self.length = sure - sure % limits::FILE_GROUP_BYTES as u64;
+        self.length = sure - sure % limits::GROUP_BYTES as u64;
         self.resumed = self.length > 0;
         file.set_len(self.length).map_err(fault)?;
         self.file = Some(file);
