@@ -102,7 +102,15 @@ const ADDRESSES: &[&str] = &[
 
 /// What the hub and the agent may not name of `port`: traits, whose calls wait.
 const PORT_TRAITS: &[&str] = &[
-    "Log", "Directory", "Tail", "Store", "Profile", "Files", "Source", "Sink", "BoxFuture",
+    "Log",
+    "Directory",
+    "Tail",
+    "Store",
+    "Profile",
+    "Files",
+    "Source",
+    "Sink",
+    "BoxFuture",
 ];
 
 #[test]

@@ -63,6 +63,8 @@ pub enum SourcePlace {
 /// Where the bytes of a download go.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum SinkPlace {
+    /// A file in this folder, called as its sender called it. That is not known yet.
+    Folder(PathBuf),
     /// A file of this name in this folder, which must not exist.
     File {
         /// An existing folder.
@@ -86,8 +88,8 @@ pub struct FileStamp {
 /// What is known of a download whose first bytes lie in `NAME.part`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Part {
-    /// BLAKE3 of the whole content.
-    pub hash: [u8; 32],
+    /// BLAKE3 of the whole content; unknown while that is still being uploaded.
+    pub hash: Option<[u8; 32]>,
     /// Bytes of the whole content.
     pub size: u64,
     /// In which run of the machine it was written, where that can be told. In the same run, what was
@@ -108,8 +110,12 @@ pub enum Held {
 
 /// The files of this machine.
 pub trait Files: Send + Sync {
-    /// What a file is like that is to be sent.
-    fn look(&self, path: PathBuf) -> BoxFuture<'static, Result<FileStamp, Refusal>>;
+    /// What a file is like that is to be sent, and its path from the root.
+    fn look(&self, path: PathBuf) -> BoxFuture<'static, Result<(PathBuf, FileStamp), Refusal>>;
+
+    /// What a path means to which something is to be fetched: an existing folder, or a file that may
+    /// be made in one.
+    fn place(&self, path: PathBuf) -> BoxFuture<'static, Result<SinkPlace, Refusal>>;
 
     /// Opens a file that is still as its stamp says.
     fn source(
@@ -149,10 +155,14 @@ pub trait Sink: Send {
     /// Writes bytes behind those that are there. Answers how many bytes are synced by now.
     fn write(&mut self, bytes: Vec<Vec<u8>>) -> BoxFuture<'_, Result<u64, Refusal>>;
 
-    /// Checks what an earlier run left, makes everything durable and gives the file its name. `hash` is
-    /// that of the whole content; `None` when only a piece of it was wanted.
-    fn finish(&mut self, hash: Option<[u8; 32]>)
-    -> BoxFuture<'_, Result<Option<PathBuf>, Refusal>>;
+    /// Makes everything durable and gives the file its name. With `hash` all of it was wanted: what an
+    /// earlier run left is checked against it, and if something was `unproven` when it was written,
+    /// that, too.
+    fn finish(
+        &mut self,
+        hash: Option<[u8; 32]>,
+        unproven: bool,
+    ) -> BoxFuture<'_, Result<Option<PathBuf>, Refusal>>;
 
     /// Takes away what was written.
     fn discard(&mut self) -> BoxFuture<'_, ()>;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use crate::model::{Code, Refusal};
-use crate::port::{BoxFuture, FileStamp, Files, Held, Part, Sink, Source};
+use crate::port::{BoxFuture, FileStamp, Files, Held, Part, Sink, SinkPlace, Source};
 
 use sink::DiskSink;
 use source::DiskSource;
@@ -20,8 +20,16 @@ use source::DiskSource;
 pub struct DiskFiles;
 
 impl Files for DiskFiles {
-    fn look(&self, path: PathBuf) -> BoxFuture<'static, Result<FileStamp, Refusal>> {
-        Box::pin(blocking::unblock(move || source::look(&path)))
+    fn look(&self, path: PathBuf) -> BoxFuture<'static, Result<(PathBuf, FileStamp), Refusal>> {
+        Box::pin(blocking::unblock(move || {
+            let path = absolute(path)?;
+            let stamp = source::look(&path)?;
+            Ok((path, stamp))
+        }))
+    }
+
+    fn place(&self, path: PathBuf) -> BoxFuture<'static, Result<SinkPlace, Refusal>> {
+        Box::pin(blocking::unblock(move || place(&absolute(path)?)))
     }
 
     fn source(
@@ -58,6 +66,37 @@ impl Files for DiskFiles {
 fn boot() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
     id.map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+/// A profile is used from any folder.
+fn absolute(path: PathBuf) -> Result<PathBuf, Refusal> {
+    std::path::absolute(&path).map_err(|error| cannot("find", &path, &error))
+}
+
+fn place(path: &Path) -> Result<SinkPlace, Refusal> {
+    if path.is_dir() {
+        return Ok(SinkPlace::Folder(path.to_owned()));
+    }
+    let parts = (path.parent(), path.file_name().and_then(|name| name.to_str()));
+    match parts {
+        (Some(folder), Some(name)) if folder.is_dir() && !ends_as_folder(path) => {
+            Ok(SinkPlace::File {
+                folder: folder.to_owned(),
+                name: name.to_owned(),
+            })
+        }
+        _ => Err(refused(format!(
+            "{} is neither a folder nor a file name in one",
+            path.display()
+        ))),
+    }
+}
+
+fn ends_as_folder(path: &Path) -> bool {
+    path.as_os_str()
+        .as_encoded_bytes()
+        .last()
+        .is_some_and(|last| char::from(*last) == std::path::MAIN_SEPARATOR)
 }
 
 fn stamp(metadata: &Metadata) -> FileStamp {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::{cannot, refused};
 use crate::limits;
-use crate::model::Refusal;
+use crate::model::{Code, Refusal};
 use crate::port::{BoxFuture, Held, Part, Sink};
 
 /// A place for a file in a folder.
@@ -94,8 +94,9 @@ impl Sink for DiskSink {
     fn finish(
         &mut self,
         hash: Option<[u8; 32]>,
+        unproven: bool,
     ) -> BoxFuture<'_, Result<Option<PathBuf>, Refusal>> {
-        Box::pin(self.with(move |inner| inner.finish(hash).map(Some)))
+        Box::pin(self.with(move |inner| inner.finish(hash, unproven).map(Some)))
     }
 
     fn discard(&mut self) -> BoxFuture<'_, ()> {
@@ -230,7 +231,7 @@ impl Inner {
         Ok(())
     }
 
-    fn finish(&mut self, hash: Option<[u8; 32]>) -> Result<PathBuf, Refusal> {
+    fn finish(&mut self, hash: Option<[u8; 32]>, unproven: bool) -> Result<PathBuf, Refusal> {
         let path = self.place.join(&self.name);
         if self.is_whole {
             return Ok(path);
@@ -238,15 +239,18 @@ impl Inner {
         let Some(mut file) = self.file.take() else {
             return Err(refused("the file is closed".to_owned()));
         };
-        if let (true, Some(hash)) = (self.resumed, hash) {
+        if let (true, Some(hash)) = (self.resumed || unproven, hash) {
             let found = hash_of(&mut file).map_err(|error| self.fault(&self.part, &error))?;
             if found != hash {
                 self.file = Some(file);
                 let part = self.place.join(&self.part);
-                return Err(refused(format!(
-                    "{} was changed by somebody else; fetch the file again",
-                    part.display()
-                )));
+                return Err(Refusal::because(
+                    Code::BadHash,
+                    format!(
+                        "what lies in {} is not what was sent; fetch the file again",
+                        part.display()
+                    ),
+                ));
             }
         }
         file.sync_all()
@@ -306,7 +310,7 @@ impl Inner {
         if !metadata.is_file() || metadata.len() != known.size {
             return Ok(false);
         }
-        Ok(hash_of(&mut file).map_err(fault)? == known.hash)
+        Ok(Some(hash_of(&mut file).map_err(fault)?) == known.hash)
     }
 
     fn refuse_taken(&self, taken: bool) -> Result<(), Refusal> {

@@ -48,12 +48,18 @@ pub(super) fn put(connection: &Connection, item: &TransferItem) -> rusqlite::Res
         }
         Errand::Download {
             blob,
-            sink: SinkPlace::File { folder, name },
+            sink: sink @ (SinkPlace::File { .. } | SinkPlace::Folder(_)),
             start,
             length,
             part,
         } => {
             let part = part.as_ref();
+            // A name is never empty.
+            let (folder, name) = match sink {
+                SinkPlace::File { folder, name } => (folder.as_path(), name.as_str()),
+                SinkPlace::Folder(folder) => (folder.as_path(), ""),
+                SinkPlace::Stream(_) => return Ok(()),
+            };
             put.execute(params![
                 id,
                 order,
@@ -69,7 +75,7 @@ pub(super) fn put(connection: &Connection, item: &TransferItem) -> rusqlite::Res
                 blob.0,
                 *start as i64,
                 length.map(|length| length as i64),
-                part.map(|part| part.hash),
+                part.and_then(|part| part.hash),
                 part.map(|part| &part.boot),
                 part.map(|part| part.synced as i64),
             ])
@@ -93,7 +99,7 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<Vec<TransferItem
 
 fn item(row: &Row<'_>) -> rusqlite::Result<TransferItem> {
     let path = path(row.get(8)?);
-    let name = row.get(9)?;
+    let name: String = row.get(9)?;
     let errand = match row.get(3)? {
         UPLOAD => {
             let target = target(row.get(4)?, row.get_ref(5)?.as_blob()?);
@@ -110,15 +116,18 @@ fn item(row: &Row<'_>) -> rusqlite::Result<TransferItem> {
         }
         DOWNLOAD => Errand::Download {
             blob: BlobId(row.get(11)?),
-            sink: SinkPlace::File { folder: path, name },
+            sink: match name.is_empty() {
+                true => SinkPlace::Folder(path),
+                false => SinkPlace::File { folder: path, name },
+            },
             start: row.get::<_, i64>(12)? as u64,
             length: row.get::<_, Option<i64>>(13)?.map(|length| length as u64),
-            part: match row.get(14)? {
+            part: match row.get(15)? {
                 None => None,
-                Some(hash) => Some(Part {
-                    hash,
+                Some(boot) => Some(Part {
+                    hash: row.get(14)?,
                     size: row.get::<_, i64>(10)? as u64,
-                    boot: row.get(15)?,
+                    boot,
                     synced: row.get::<_, i64>(16)? as u64,
                 }),
             },

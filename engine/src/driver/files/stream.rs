@@ -8,13 +8,13 @@ use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _}
 
 use super::refused;
 use crate::limits;
-use crate::model::Refusal;
+use crate::model::{Code, Refusal};
 use crate::port::{BoxFuture, Sink, Source};
 
 /// Something to read from.
-pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
+type Reader = Box<dyn AsyncRead + Send + Unpin>;
 /// Something to write to.
-pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// The streams that were given and not opened so far.
 #[derive(Default)]
@@ -66,13 +66,19 @@ impl Streams {
 
     pub(super) fn sink(&self, number: u64) -> Result<Box<dyn Sink>, Refusal> {
         let writer = self.given().writers.remove(&number).ok_or_else(gone)?;
-        Ok(Box::new(StreamSink(writer)))
+        Ok(Box::new(StreamSink {
+            writer,
+            hasher: blake3::Hasher::new(),
+        }))
     }
 
     fn given(&self) -> MutexGuard<'_, Given> {
         self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// What may be under way, and what is read ahead of that.
+const STREAM_KEPT: usize = limits::TRANSFER_WINDOW as usize + limits::FILE_READ_AHEAD as usize;
 
 fn gone() -> Refusal {
     refused("the stream was used already".to_owned())
@@ -112,7 +118,7 @@ impl Source for StreamSource {
             self.read += missing as u64;
             let start = usize::try_from(start).unwrap_or(usize::MAX);
             let bytes = self.kept.get(start..start + length).map(<[u8]>::to_vec);
-            let keep = limits::STREAM_KEPT.min(self.kept.len());
+            let keep = STREAM_KEPT.min(self.kept.len());
             self.kept.drain(..self.kept.len() - keep);
             bytes.ok_or_else(gone)
         })
@@ -137,7 +143,11 @@ impl Source for StreamSource {
     }
 }
 
-struct StreamSink(Writer);
+struct StreamSink {
+    writer: Writer,
+    /// What was written can't be read again.
+    hasher: blake3::Hasher,
+}
 
 impl Sink for StreamSink {
     fn begin(&mut self, _: u64) -> BoxFuture<'_, Result<(), Refusal>> {
@@ -147,7 +157,8 @@ impl Sink for StreamSink {
     fn write(&mut self, bytes: Vec<Vec<u8>>) -> BoxFuture<'_, Result<u64, Refusal>> {
         Box::pin(async move {
             for bytes in bytes {
-                self.0.write_all(&bytes).await.map_err(fault)?;
+                self.writer.write_all(&bytes).await.map_err(fault)?;
+                self.hasher.update(&bytes);
             }
             Ok(0)
         })
@@ -155,10 +166,15 @@ impl Sink for StreamSink {
 
     fn finish(
         &mut self,
-        _: Option<[u8; 32]>,
+        hash: Option<[u8; 32]>,
+        unproven: bool,
     ) -> BoxFuture<'_, Result<Option<PathBuf>, Refusal>> {
         Box::pin(async move {
-            self.0.close().await.map_err(fault)?;
+            let wrong = |hash| self.hasher.finalize().as_bytes() != hash;
+            if unproven && hash.as_ref().is_some_and(wrong) {
+                return Err(Code::BadHash.into());
+            }
+            self.writer.close().await.map_err(fault)?;
             Ok(None)
         })
     }
