@@ -6,9 +6,7 @@ use std::sync::Arc;
 use futures_lite::{AsyncRead, AsyncWrite};
 
 use crate::adapter::{DiskFiles, KnownHosts, MemoryProfile};
-use crate::agent::{
-    Agent, Command, CommandId, Event, FileSink, FileSource, Setup, TrustRule,
-};
+use crate::agent::{Agent, Command, CommandId, Event, FileSink, FileSource, Setup, TrustRule};
 use crate::config::{ClientConfig, ProfilePlace, Trust};
 use crate::driver::client::{Connector, Driver, Remember, Shared};
 use crate::driver::random::OsRandom;

@@ -7,7 +7,9 @@ use super::guard;
 use crate::error::Error;
 use crate::id::{ConversationId, SendId};
 use crate::model::Position;
-use crate::port::{BoxFuture, KnownServer, OutboxItem, Profile, ProfileChange, ProfileState, TransferItem};
+use crate::port::{
+    BoxFuture, KnownServer, OutboxItem, Profile, ProfileChange, ProfileState, TransferItem,
+};
 
 /// A profile in memory.
 #[derive(Default)]

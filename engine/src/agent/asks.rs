@@ -55,7 +55,9 @@ impl Asks {
         listed: bool,
         others: usize,
     ) -> Option<Request> {
-        if self.flying.len() + others >= limits::REQUESTS || (self.waiting.front()?.again && !listed) {
+        if self.flying.len() + others >= limits::REQUESTS
+            || (self.waiting.front()?.again && !listed)
+        {
             return None;
         }
         let ask = self.waiting.pop_front()?;

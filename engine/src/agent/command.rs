@@ -8,8 +8,8 @@ use super::file::{FileSink, FileSource};
 use crate::error::Error;
 use crate::id::{AccountId, BlobId, ConversationId, DeviceId, Epoch, SendId, Seq};
 use crate::model::{
-    AccountName, Answer, Body, ByeReason, Entry, GapReason, Incoming, Peer, Presence, PresenceState, Receipt,
-    Refusal, Request, Target, Welcome,
+    AccountName, Answer, Body, ByeReason, Entry, GapReason, Incoming, Peer, Presence,
+    PresenceState, Receipt, Refusal, Request, Target, Welcome,
 };
 
 /// Names a command of this run of the program; its answer carries the same number.

@@ -14,10 +14,10 @@ use crate::limits;
 use crate::model::{Answer, Now, Refusal, Request, Target, Time, ToServer};
 use crate::port::{Errand, ItemState, ProfileChange, SinkPlace, SourcePlace, TransferItem};
 
-use download::Receiving;
-use upload::Sending;
 pub(super) use download::FetchWish;
+use download::Receiving;
 pub(super) use upload::FileWish;
+use upload::Sending;
 pub use work::{Beginning, FileNews, FileSink, FileSource, FileWork, Written};
 
 /// The transfers of this device that did not end.
@@ -112,8 +112,8 @@ impl Transfers {
     /// Requests of this link that wait for an answer.
     pub(super) fn asking(&self) -> usize {
         let active = self.active.iter().filter_map(|order| self.all.get(order));
-        let asking =
-            active.filter(|transfer| matches!(transfer.stage, Stage::Asking(_) | Stage::Finishing(..)));
+        let asking = active
+            .filter(|transfer| matches!(transfer.stage, Stage::Asking(_) | Stage::Finishing(..)));
         asking.count() + self.forgotten.len()
     }
 
@@ -505,13 +505,22 @@ impl Agent {
         let stage = self.transfers.get(order).map(|transfer| &transfer.stage);
         let asked = matches!(stage, Some(Stage::Asking(_)));
         let finishes = matches!(stage, Some(Stage::Finishing(..)));
-        let is_upload = self.transfers.all.get(&order).is_some_and(Transfer::is_upload);
+        let is_upload = self
+            .transfers
+            .all
+            .get(&order)
+            .is_some_and(Transfer::is_upload);
         match answer {
             Answer::Uploading(uploading) if asked && is_upload => {
                 self.handle_uploading(order, request, uploading, now, effects)?;
             }
             Answer::Entered { conversation, seq } if (asked || finishes) && is_upload => {
-                if let Some(id) = self.transfers.all.get(&order).map(|transfer| transfer.item.id) {
+                if let Some(id) = self
+                    .transfers
+                    .all
+                    .get(&order)
+                    .map(|transfer| transfer.item.id)
+                {
                     // The answer is this one.
                     if let Some(transfer) = self.transfers.get(order) {
                         transfer.stage = Stage::Closing;
@@ -564,13 +573,7 @@ impl Agent {
     }
 
     /// The server does not go on, for now or for good.
-    fn stop_transfer(
-        &mut self,
-        order: u64,
-        refusal: Refusal,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn stop_transfer(&mut self, order: u64, refusal: Refusal, now: Now, effects: &mut Vec<Effect>) {
         let Some(transfer) = self.transfers.get(order) else {
             return;
         };
@@ -656,9 +659,7 @@ fn open_work(errand: &Errand) -> Option<FileWork> {
             sink: SinkPlace::Folder(_),
             ..
         } => None,
-        Errand::Download { sink, part, .. } => {
-            Some(FileWork::OpenSink(sink.clone(), part.clone()))
-        }
+        Errand::Download { sink, part, .. } => Some(FileWork::OpenSink(sink.clone(), part.clone())),
     }
 }
 

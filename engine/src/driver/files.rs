@@ -56,7 +56,11 @@ impl OpenFiles {
     }
 
     /// What was done.
-    pub(super) fn poll(&mut self, streams: &Streams, cx: &mut Context<'_>) -> Vec<(SendId, FileNews)> {
+    pub(super) fn poll(
+        &mut self,
+        streams: &Streams,
+        cx: &mut Context<'_>,
+    ) -> Vec<(SendId, FileNews)> {
         let mut news = Vec::new();
         for (id, open) in &mut self.open {
             while let Some(done) = open.poll(&self.files, streams, cx) {
@@ -112,9 +116,9 @@ impl Open {
                 Box::pin(write(pieces, end))
             }
             // Taken here and now: there is nothing to wait for.
-            FileWork::OpenSource(SourcePlace::Stream(number), stamp) => {
-                Box::pin(std::future::ready(opened_source(streams.source(number, stamp.size))))
-            }
+            FileWork::OpenSource(SourcePlace::Stream(number), stamp) => Box::pin(
+                std::future::ready(opened_source(streams.source(number, stamp.size))),
+            ),
             FileWork::OpenSink(SinkPlace::Stream(number), _) => {
                 let opened = streams.sink(number).map(|sink| (sink, Held::Bytes(0)));
                 Box::pin(std::future::ready(opened_sink(opened, String::new())))
@@ -124,11 +128,7 @@ impl Open {
     }
 }
 
-async fn carry_out(
-    work: FileWork,
-    end: Option<End>,
-    files: Arc<dyn Files>,
-) -> Done {
+async fn carry_out(work: FileWork, end: Option<End>, files: Arc<dyn Files>) -> Done {
     match (work, end) {
         (FileWork::Look(path), end) => (end, Some(FileNews::Looked(files.look(path).await))),
         (FileWork::Place(path), end) => (end, Some(FileNews::Placed(files.place(path).await))),

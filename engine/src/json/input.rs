@@ -143,9 +143,7 @@ impl Fields {
             })),
             "send_file" => self.send_file(label),
             "fetch" => self.fetch(label),
-            "block" | "unblock" | "notify" | "profile" => {
-                Ok(Action::NotSupported(verb.to_owned()))
-            }
+            "block" | "unblock" | "notify" | "profile" => Ok(Action::NotSupported(verb.to_owned())),
             _ => ask(self.question(verb)?),
         }
     }

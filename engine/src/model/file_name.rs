@@ -166,7 +166,16 @@ mod tests {
             assert_eq!(FileName::new(name), Err(bad), "{name:?}");
         }
         for name in [
-            "a", "a.txt", "con1", "common", "com10", "console.log", "ü 日本.png", "a..b", "-rf", "~",
+            "a",
+            "a.txt",
+            "con1",
+            "common",
+            "com10",
+            "console.log",
+            "ü 日本.png",
+            "a..b",
+            "-rf",
+            "~",
         ] {
             assert_eq!(FileName::new(name).unwrap().as_str(), name);
         }

@@ -77,7 +77,10 @@ fn place(path: &Path) -> Result<SinkPlace, Refusal> {
     if path.is_dir() {
         return Ok(SinkPlace::Folder(path.to_owned()));
     }
-    let parts = (path.parent(), path.file_name().and_then(|name| name.to_str()));
+    let parts = (
+        path.parent(),
+        path.file_name().and_then(|name| name.to_str()),
+    );
     match parts {
         (Some(folder), Some(name)) if folder.is_dir() && !ends_as_folder(path) => {
             Ok(SinkPlace::File {

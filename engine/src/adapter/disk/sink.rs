@@ -148,7 +148,11 @@ impl Inner {
             return Err(refused(format!("{} is not a file", path.display())));
         }
         let same_boot = !boot.is_empty() && known.boot == boot;
-        let sure = if same_boot { metadata.len() } else { known.synced };
+        let sure = if same_boot {
+            metadata.len()
+        } else {
+            known.synced
+        };
         let sure = sure.min(metadata.len()).min(known.size);
         self.length = sure - sure % limits::GROUP_BYTES as u64;
         self.resumed = self.length > 0;
@@ -172,7 +176,10 @@ impl Inner {
                     .into()
             }
         };
-        if let Some(missing) = length.checked_sub(self.length).filter(|missing| *missing > 0) {
+        if let Some(missing) = length
+            .checked_sub(self.length)
+            .filter(|missing| *missing > 0)
+        {
             // Without room the answer is an error at once, and not after an hour.
             match rustix::fs::fallocate(
                 &file,

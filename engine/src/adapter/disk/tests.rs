@@ -39,7 +39,10 @@ fn a_file_has_its_name_only_when_it_is_whole() {
     block_on(sink.begin(6)).unwrap();
     block_on(sink.write(vec![b"abc".to_vec(), b"def".to_vec()])).unwrap();
     assert!(!folder.path().join("a.txt").exists());
-    assert_eq!(fs::read(folder.path().join("a.txt.part")).unwrap(), b"abcdef");
+    assert_eq!(
+        fs::read(folder.path().join("a.txt.part")).unwrap(),
+        b"abcdef"
+    );
     let path = block_on(sink.finish(None, false)).unwrap();
     assert_eq!(path, Some(folder.path().join("a.txt")));
     assert_eq!(fs::read(folder.path().join("a.txt")).unwrap(), b"abcdef");
@@ -168,7 +171,12 @@ fn the_hash_is_that_of_the_whole_file_wherever_reading_began() {
     fs::write(&path, &content).unwrap();
     let (path, stamp) = block_on(DiskFiles.look(path)).unwrap();
     let hash = *blake3::hash(&content).as_bytes();
-    for reads in [&[0, 100_000][..], &[150_000], &[], &[100_000, 50_000, 200_000]] {
+    for reads in [
+        &[0, 100_000][..],
+        &[150_000],
+        &[],
+        &[100_000, 50_000, 200_000],
+    ] {
         let mut source = block_on(DiskFiles.source(path.clone(), stamp)).unwrap();
         for &offset in reads {
             let read = block_on(source.read(offset, 100_000)).unwrap();

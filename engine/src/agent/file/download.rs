@@ -8,9 +8,7 @@ use crate::agent::{AfterSave, Agent, CommandId, Effect, Event};
 use crate::error::{Error, Violation};
 use crate::id::{BlobId, RequestId};
 use crate::limits;
-use crate::model::{
-    Code, Fetched, Fetching, FileName, Now, Piece, Refusal, Request, ToServer,
-};
+use crate::model::{Code, Fetched, Fetching, FileName, Now, Piece, Refusal, Request, ToServer};
 use crate::port::{Errand, Held, Part, ProfileChange, SinkPlace};
 
 /// A download that moves.
@@ -115,7 +113,10 @@ impl Agent {
             *sink = place;
         }
         if let Some(other) = self.same_place(order) {
-            let (one, other) = (self.transfers.all.get(&order), self.transfers.all.get(&other));
+            let (one, other) = (
+                self.transfers.all.get(&order),
+                self.transfers.all.get(&other),
+            );
             let (Some(one), Some(other)) = (one, other) else {
                 return Ok(());
             };
@@ -146,23 +147,25 @@ impl Agent {
         };
         let (own, blob) = sink(&self.transfers.all.get(&order)?.item.errand)?;
         let others = self.transfers.all.values();
-        let same = others.filter(|other| other.item.order != order).find(|other| {
-            match sink(&other.item.errand) {
-                Some((SinkPlace::Folder(folder), other)) => {
-                    matches!(&own, SinkPlace::Folder(own) if *own == folder && other == blob)
+        let same = others
+            .filter(|other| other.item.order != order)
+            .find(|other| {
+                match sink(&other.item.errand) {
+                    Some((SinkPlace::Folder(folder), other)) => {
+                        matches!(&own, SinkPlace::Folder(own) if *own == folder && other == blob)
+                    }
+                    Some((SinkPlace::File { folder, name }, other)) => match &own {
+                        SinkPlace::File {
+                            folder: own,
+                            name: own_name,
+                        } => *own == folder && *own_name == name,
+                        // The same file into the same folder gets the same name.
+                        SinkPlace::Folder(own) => *own == folder && other == blob,
+                        SinkPlace::Stream(_) => false,
+                    },
+                    _ => false,
                 }
-                Some((SinkPlace::File { folder, name }, other)) => match &own {
-                    SinkPlace::File {
-                        folder: own,
-                        name: own_name,
-                    } => *own == folder && *own_name == name,
-                    // The same file into the same folder gets the same name.
-                    SinkPlace::Folder(own) => *own == folder && other == blob,
-                    SinkPlace::Stream(_) => false,
-                },
-                _ => false,
-            }
-        })?;
+            })?;
         Some(same.item.order)
     }
 
@@ -390,7 +393,9 @@ impl Agent {
             return Ok(());
         };
         let after = piece.offset.saturating_add(piece.bytes.len() as u64);
-        if piece.offset != receiving.next || after > receiving.fetching.end || piece.bytes.is_empty()
+        if piece.offset != receiving.next
+            || after > receiving.fetching.end
+            || piece.bytes.is_empty()
         {
             return Err(Violation::Unexpected);
         }

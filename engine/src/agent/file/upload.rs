@@ -8,9 +8,7 @@ use crate::agent::{Agent, CommandId, Effect, Event};
 use crate::error::{Error, Misuse, Violation};
 use crate::id::{ConversationId, RequestId, SendId, Seq};
 use crate::limits;
-use crate::model::{
-    Chunk, Code, Now, Refusal, Request, Target, ToServer, Upload, Uploading,
-};
+use crate::model::{Chunk, Code, Now, Refusal, Request, Target, ToServer, Upload, Uploading};
 use crate::port::{Errand, FileStamp, ProfileChange, SourcePlace};
 
 /// An upload that moves.
@@ -101,10 +99,7 @@ impl Agent {
                 self.put_transfer(command, id, wish.label, errand, Stage::Looking);
             }
             FileSource::Stream { number, size } => {
-                let stamp = FileStamp {
-                    size,
-                    modified: 0,
-                };
+                let stamp = FileStamp { size, modified: 0 };
                 let errand = errand(SourcePlace::Stream(number), stamp);
                 let order = self.put_transfer(command, id, wish.label, errand, Stage::Saving);
                 self.save_queued(order, effects);
@@ -226,12 +221,7 @@ impl Agent {
         Ok(())
     }
 
-    pub(super) fn handle_hashed(
-        &mut self,
-        order: u64,
-        hash: [u8; 32],
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn handle_hashed(&mut self, order: u64, hash: [u8; 32], effects: &mut Vec<Effect>) {
         if let Some(transfer) = self.transfers.get(order)
             && let Stage::Hashing(request) = transfer.stage
         {
