@@ -277,7 +277,7 @@ pub const DELIVERED_ENTRIES: u32 = 256;
 /// that, positions are saved as they are, and what was not taken comes again at the next start.
 pub const TAKE_WAIT: Duration = Duration::from_secs(2);
 /// Transfers that a client remembers, those that wait included.
-pub const TRANSFERS: usize = 1024;
+pub const TRANSFERS_KEPT: usize = 1024;
 /// Transfers of a client that move at the same time; the others wait. More would only share the same
 /// link and disk.
 pub const TRANSFERS_AT_ONCE: usize = 4;

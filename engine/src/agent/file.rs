@@ -277,7 +277,7 @@ impl Agent {
         if label.len() > limits::LABEL_BYTES {
             return Err(Misuse::TooLong(limits::LABEL_BYTES).into());
         }
-        if self.transfers.all.len() >= limits::TRANSFERS || self.queue.is_full() {
+        if self.transfers.all.len() >= limits::TRANSFERS_KEPT || self.queue.is_full() {
             return Err(Misuse::Full.into());
         }
         Ok(())
@@ -624,7 +624,7 @@ impl Agent {
         if give_up
             && transfer.is_upload()
             && transfer.is_queued
-            && self.transfers.abandoned.len() < limits::TRANSFERS
+            && self.transfers.abandoned.len() < limits::TRANSFERS_KEPT
         {
             self.transfers.abandoned.push_back(id);
         }

@@ -14,7 +14,7 @@ use event_listener::Event as Wakeup;
 use futures_lite::{AsyncRead, AsyncWrite, Future, FutureExt as _};
 
 use super::clock::Clock;
-use super::files::{OpenFiles, Streams};
+use super::local_files::{OpenFiles, Streams};
 use super::random::OsRandom;
 use super::scratch;
 use crate::agent::{Agent, Command, CommandId, Effect, Event, Input, LinkNumber};

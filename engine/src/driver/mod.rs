@@ -2,7 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod clock;
-pub(crate) mod files;
+pub(crate) mod local_files;
 pub(crate) mod outlet;
 pub(crate) mod random;
 pub(crate) mod scratch;
