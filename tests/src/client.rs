@@ -196,6 +196,21 @@ impl Client {
         self.tell(&json!({"type": "send", "to": account, "text": text, "ref": label}));
     }
 
+    /// Sends a file to a room.
+    pub fn send_file(&mut self, room: &str, path: &Path, label: &str) {
+        self.tell(&json!({"type": "send_file", "room": room, "path": path, "ref": label}));
+    }
+
+    /// Fetches a file.
+    pub fn fetch(&mut self, blob: &Value, path: &Path, label: &str) {
+        self.tell(&json!({"type": "fetch", "blob": blob, "path": path, "ref": label}));
+    }
+
+    /// Waits for the next file that is offered.
+    pub fn offer(&self) -> Value {
+        self.expect_type("file")
+    }
+
     /// Waits for a line and takes it; those before it stay.
     pub fn expect(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         self.process.expect(what, wanted)

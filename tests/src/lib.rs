@@ -3,6 +3,7 @@
 //! The binary is the one that the environment variable `CHAT_CLI` names; without it, one is built.
 
 mod client;
+mod content;
 pub mod faults;
 mod folder;
 mod process;
@@ -11,6 +12,7 @@ mod server;
 pub mod town;
 
 pub use client::{Client, Device};
+pub use content::{hash_of, write_content};
 pub use folder::copy_folder;
 pub use process::{Process, chat_cli, is_long};
 pub use proxy::{Direction, Proxy};

@@ -209,7 +209,10 @@ pub(crate) fn under(program: &[&str], command: Command) -> Command {
         return command;
     };
     let mut outer = Command::new(program);
-    outer.args(args).arg(command.get_program()).args(command.get_args());
+    outer
+        .args(args)
+        .arg(command.get_program())
+        .args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => outer.env(name, value),
