@@ -122,6 +122,11 @@ pub const OUTLET_BYTES: usize = 4 * 1024 * 1024;
 /// Frames that a link may have waiting at the hub before its reading pauses.
 pub const INLET_FRAMES: usize = 64;
 
+/// Bytes that a socket holds and the network did not take yet. What is said goes behind them.
+pub const UNSENT_BYTES: u32 = 128 * 1024;
+/// Bytes of pieces that are sealed ahead of a socket; enough for one write to be worth it.
+pub const BULK_AHEAD: usize = 64 * 1024;
+
 // Rooms.
 
 /// Rooms of a server. All of them are in memory.
@@ -173,6 +178,25 @@ pub const FILE_NAME_BYTES: usize = 1024;
 pub const MEDIA_TYPE_BYTES: usize = 255;
 /// Most bytes of any file, so that a JSON number can hold every place in it.
 pub const FILE_BYTES: u64 = (1 << 53) - 1;
+/// Transfers of one link at a time.
+pub const TRANSFERS_PER_LINK: usize = 8;
+/// Transfers of a server at a time; each may hold a window of bytes in memory, and two open files.
+pub const TRANSFERS: usize = 256;
+/// Uploads of an account that are not done, running or not.
+pub const UPLOADS_PER_ACCOUNT: usize = 64;
+/// Uploads of a server that are not done.
+pub const UPLOADS: usize = 16 * 1024;
+/// How long an upload that nobody goes on with is kept.
+pub const UPLOAD_EXPIRES: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Uploads are looked through for old ones this often.
+pub const UPLOAD_LOOK: Duration = Duration::from_secs(3600);
+/// Bytes of an upload between two syncs. Less would hold the stream up, more would make the disk busy
+/// for so long that messages had to wait for it.
+pub const BLOB_SYNC_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of files that a memory store keeps.
+pub const MEMORY_BLOB_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of the disk that files leave free, for what people say.
+pub const DISK_RESERVE: u64 = 256 * 1024 * 1024;
 
 // Passwords.
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod clock;
+mod files;
 pub(crate) mod local_files;
 pub(crate) mod outlet;
 pub(crate) mod random;

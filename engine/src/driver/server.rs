@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,7 @@ use async_lock::Semaphore;
 use futures_lite::{AsyncRead, AsyncWrite, Future, FutureExt};
 
 use super::clock::Clock;
+use super::files::Files;
 use super::outlet::{Lane, Outlet};
 use super::random::OsRandom;
 use super::server_link;
@@ -22,7 +23,7 @@ use crate::hub::{Effect, Hub, Input, Load, Loaded};
 use crate::id::{LinkId, Ticket};
 use crate::limits;
 use crate::model::{AdminAnswer, Code, Refusal, Time, ToClient};
-use crate::port::{BoxFuture, Committed, Random, Store, Write};
+use crate::port::{Blobs, BoxFuture, Committed, Random, Store, Write};
 use crate::secure::{self, StaticKey};
 use crate::wire;
 
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) key: Arc<StaticKey>,
     pub(crate) executor: Executor<'static>,
+    pub(super) files: Files,
     store: Arc<dyn Store>,
     inbox: Mutex<Inbox>,
     outlets: Mutex<Outlets>,
@@ -58,11 +60,17 @@ struct Outlets {
 }
 
 impl Shared {
-    pub(crate) fn new(key: StaticKey, store: Arc<dyn Store>, streams: usize) -> Arc<Self> {
+    pub(crate) fn new(
+        key: StaticKey,
+        store: Arc<dyn Store>,
+        blobs: Arc<dyn Blobs>,
+        streams: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
             clock: Clock::new(),
             key: Arc::new(key),
             executor: Executor::new(),
+            files: Files::new(blobs),
             store,
             inbox: Mutex::default(),
             outlets: Mutex::default(),
@@ -309,6 +317,10 @@ impl HubDriver<'_> {
                         let _ = sender.try_send(answer);
                     }
                 }
+                Effect::File(work) => {
+                    let outlet = |link| outlets.get(link).cloned();
+                    self.shared.files.perform(self.shared, work, outlet);
+                }
                 Effect::Drained => self.drained = true,
             }
         }
@@ -353,6 +365,7 @@ impl Shared {
                     .search(places, text, before, limits::PAGE_ITEMS, limits::PAGE_BYTES)
                     .await
                     .map(Loaded::Search),
+                Load::Blob(blob) => store.blob(blob).await.map(Loaded::Blob),
             };
             shared.tell([Input::Loaded(ticket, loaded)]);
         };
@@ -401,6 +414,7 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: Async<TcpListener>) {
                 Ok((stream, peer)) => {
                     // Frames are packed by us; waiting for more would only add delay.
                     let _ = stream.get_ref().set_nodelay(true);
+                    leave_unsent(&stream);
                     shared.adopt(stream, Some(peer.ip())).detach();
                 }
                 Err(error) => {
@@ -412,6 +426,14 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: Async<TcpListener>) {
         }
     };
     accepting.or(shared.stopped()).await;
+}
+
+/// Leaves what the network does not take yet with us, where what people say can go before it.
+fn leave_unsent(stream: &Async<TcpStream>) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(limits::UNSENT_BYTES);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = stream;
 }
 
 /// Listens on every address that a name stands for; the first that works.

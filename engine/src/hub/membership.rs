@@ -536,6 +536,7 @@ impl Hub {
         for link in links.unwrap_or_default() {
             self.release(link, conversation, out);
         }
+        self.release_files(conversation, subject, out);
         loop {
             let Some(room) = self.rooms.get_mut(&conversation) else {
                 return;

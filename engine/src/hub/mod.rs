@@ -8,6 +8,8 @@
 mod account;
 mod admin;
 mod delivery;
+mod download;
+mod file;
 mod gate;
 mod link;
 mod lists;
@@ -18,6 +20,7 @@ mod receipt;
 mod resume;
 mod room;
 mod sending;
+mod upload;
 mod visible;
 
 #[cfg(test)]
@@ -30,19 +33,26 @@ use slab::Slab;
 
 use self::account::{AccountState, Accounts};
 use self::delivery::Stalled;
+use self::download::Wish;
+pub use self::file::{FetchContent, FileNews, FileWork};
+use self::file::{FileBook, Step};
 use self::gate::Gate;
 use self::link::{Link, Links};
 use self::presence::PresenceBook;
 use self::receipt::ReceiptBook;
 use self::room::RoomState;
 use self::sending::Parked;
-use crate::id::{AccountId, ConversationId, DeviceId, LinkId, RequestId, SendId, Seq, Ticket};
+use crate::id::{
+    AccountId, BlobId, ConversationId, DeviceId, LinkId, RequestId, SendId, Seq, Ticket,
+};
 use crate::limits;
 use crate::model::{
-    Admin, AdminAnswer, Answer, ByeReason, Code, Entry, HistoryFrom, HistoryItem, Invite, Login,
-    Now, Refusal, Registration, Request, RoomName, Span, Time, ToClient, ToServer,
+    Admin, AdminAnswer, Answer, ByeReason, Code, Entry, FileRules, HistoryFrom, HistoryItem,
+    Invite, Login, Now, Refusal, Registration, Request, RoomName, Span, Time, ToClient, ToServer,
 };
-use crate::port::{Append, Committed, DirectoryChange, Fault, Random, SearchPage, Snapshot, Write};
+use crate::port::{
+    Append, BlobPlace, Committed, DirectoryChange, Fault, Random, SearchPage, Snapshot, Write,
+};
 
 /// The server's routing state.
 ///
@@ -62,6 +72,7 @@ pub struct Hub {
     presence: PresenceBook,
     receipts: ReceiptBook,
     stalled: Stalled,
+    files: FileBook,
     lobby: Option<ConversationId>,
     /// Argon2 runs that were asked for and not answered.
     passwords_waiting: usize,
@@ -83,6 +94,8 @@ pub struct Policy {
     pub epoch_seed: [u8; 16],
     /// Whether acknowledged means on disk; told to clients.
     pub durable: bool,
+    /// What files are taken.
+    pub files: FileRules,
 }
 
 /// Something that happened outside.
@@ -126,6 +139,8 @@ pub enum Input {
     Committed(Committed),
     /// What was read.
     Loaded(Ticket, Result<Loaded, Fault>),
+    /// What became of the bytes of files.
+    File(FileNews),
     /// The operator wants something.
     Admin(u64, Admin),
     /// Stop: say goodbye, write what is left.
@@ -152,6 +167,8 @@ pub enum Effect {
     /// Check a password against a PHC string, or against none at the same cost;
     /// [`Input::Verified`] answers.
     Verify(Ticket, String, Option<String>),
+    /// Do something with the bytes of files.
+    File(FileWork),
     /// Answer the operator.
     Admin(u64, Result<AdminAnswer, Refusal>),
     /// Everything that was to be done before stopping is done.
@@ -171,6 +188,8 @@ pub enum Load {
     Counted(ConversationId, Seq),
     /// Words.
     Search(Vec<(ConversationId, Vec<Span>)>, String, Option<u64>),
+    /// Where a blob is named.
+    Blob(BlobId),
 }
 
 /// What was read.
@@ -186,12 +205,15 @@ pub enum Loaded {
     Counted(u64),
     /// For [`Load::Search`].
     Search(SearchPage),
+    /// For [`Load::Blob`].
+    Blob(Option<BlobPlace>),
 }
 
 impl Hub {
     /// Builds the state from what the store holds.
     #[must_use]
     pub fn new(policy: Policy, snapshot: Snapshot, random: Box<dyn Random>) -> Self {
+        let files = FileBook::new(policy.files.clone());
         let mut hub = Self {
             policy,
             now: Now::default(),
@@ -206,6 +228,7 @@ impl Hub {
             presence: PresenceBook::default(),
             receipts: ReceiptBook::default(),
             stalled: Stalled::default(),
+            files,
             lobby: None,
             passwords_waiting: 0,
             appending: 0,
@@ -230,6 +253,7 @@ impl Hub {
     pub fn start(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.now = now;
         self.open_lobby(out);
+        self.expire_uploads(out);
     }
 
     /// Takes something that happened outside, and adds what has to be done to `out`.
@@ -242,6 +266,7 @@ impl Hub {
             Input::Gone { link, reason } => {
                 self.gate.gone(link);
                 self.drop_link(link, reason);
+                self.drop_transfers(link, out);
             }
             Input::Verified(ticket, good) => {
                 self.passwords_waiting = self.passwords_waiting.saturating_sub(1);
@@ -266,6 +291,7 @@ impl Hub {
             }
             Input::Committed(committed) => self.handle_committed(committed, out),
             Input::Loaded(ticket, loaded) => self.handle_loaded(ticket, loaded, out),
+            Input::File(news) => self.handle_file(news, out),
             Input::Admin(id, wish) => self.handle_admin(id, wish, out),
             Input::Drain => self.handle_drain(out),
             Input::Due => {}
@@ -283,6 +309,7 @@ impl Hub {
             self.receipts.due(),
             self.receipts.write_due(),
             self.stalled.due(),
+            self.files.due(),
             draining,
         ]
         .into_iter()
@@ -310,7 +337,9 @@ impl Hub {
             ToServer::Delivered(cursors) => self.handle_delivered(link, &cursors),
             ToServer::Typing(target) => self.handle_typing(link, &target, out),
             ToServer::Presence(state, text) => self.handle_presence(link, state, text),
-            ToServer::Chunk(_) | ToServer::Taken { .. } | ToServer::Stop(_) => {}
+            message @ ToServer::Stop(_) => self.handle_transfer(link, &message, out),
+            // They went to the disk, or to the link's own task.
+            ToServer::Chunk(_) | ToServer::Taken { .. } => {}
             // The session deals with these.
             ToServer::Login(_)
             | ToServer::Ping(_)
@@ -389,10 +418,23 @@ impl Hub {
                 ),
             )),
             Request::Commands => Ok(Some(Answer::Commands(Vec::new()))),
-            Request::Upload(_)
-            | Request::Finish { .. }
-            | Request::Abandon { .. }
-            | Request::Fetch { .. } => Err(Code::NotSupported.into()),
+            Request::Upload(upload) => self.begin_upload(asked, upload, out),
+            Request::Finish { transfer, hash } => self.finish_upload(asked, transfer, hash, out),
+            Request::Abandon { id } => self.abandon_upload(asked, id, out),
+            Request::Fetch {
+                blob,
+                offset,
+                length,
+                window,
+            } => {
+                let wish = Wish {
+                    blob,
+                    offset,
+                    length,
+                    window,
+                };
+                self.begin_fetch(asked, wish, out)
+            }
         };
         match answer {
             Ok(Some(answer)) => self.answer(asked, Ok(answer), out),
@@ -431,12 +473,21 @@ impl Hub {
             Committed::Changed { ticket, changes } => {
                 let ended = self.ended_by(&changes);
                 for change in changes {
+                    if let DirectoryChange::RemoveAccount(account) = change {
+                        self.drop_uploads(account, out);
+                    }
                     self.apply(change, None);
                 }
                 match ticket.and_then(|ticket| self.take_pending(ticket)) {
                     Some(Pending::Enroll(attempt)) => self.enter(attempt, out),
                     Some(Pending::Done(asked)) => self.answer(asked, Ok(Answer::Done), out),
                     Some(Pending::Password(asked, keep)) => self.password_changed(asked, keep, out),
+                    Some(Pending::File(Step::Recorded(blob))) => {
+                        self.upload_recorded(blob, Ok(()), out);
+                    }
+                    Some(Pending::File(Step::Forgotten(asked, blob))) => {
+                        self.upload_forgotten(asked, blob, out);
+                    }
                     Some(Pending::AdminWrite(id, answer)) => {
                         out.push(Effect::Admin(id, Ok(answer)));
                     }
@@ -458,6 +509,12 @@ impl Hub {
             Committed::Failed { ticket, fault } => match self.take_pending(ticket) {
                 Some(Pending::Append(append)) => self.append_failed(append, &fault, out),
                 Some(Pending::Enroll(attempt)) => self.enroll_failed(attempt, &fault, out),
+                Some(Pending::File(Step::Recorded(blob))) => {
+                    self.upload_recorded(blob, Err(fault), out);
+                }
+                Some(Pending::File(Step::Forgotten(asked, blob))) => {
+                    self.forgetting_failed(asked, blob, &fault, out);
+                }
                 Some(Pending::Done(asked) | Pending::Password(asked, _)) => {
                     self.answer(asked, Err(storage_refusal(&fault)), out);
                 }
@@ -480,7 +537,9 @@ impl Hub {
                 if let Some(room) = self.rooms.get_mut(&conversation) {
                     room.trim(first);
                 }
+                self.review_transfers(conversation, None, out);
             }
+            Committed::Freed { bytes, contents } => self.handle_freed(bytes, contents, out),
         }
     }
 
@@ -535,6 +594,22 @@ impl Hub {
                 };
                 self.looked_up(*send, known, out);
             }
+            (Some(Pending::File(Step::Known(blob))), loaded) => {
+                let known = match loaded {
+                    Ok(Loaded::Lookup(known)) => Ok(known),
+                    Ok(_) => return,
+                    Err(fault) => Err(fault),
+                };
+                self.upload_known(blob, known, out);
+            }
+            (Some(Pending::File(Step::Located(asked, wish))), loaded) => {
+                let found = match loaded {
+                    Ok(Loaded::Blob(found)) => Ok(found),
+                    Ok(_) => return,
+                    Err(fault) => Err(fault),
+                };
+                self.fetch_located(asked, wish, found, out);
+            }
             (Some(Pending::Counted(asked, conversation, seq)), Ok(Loaded::Counted(counted))) => {
                 self.move_read(asked.account, conversation, seq, counted);
                 self.answer(asked, Ok(Answer::Done), out);
@@ -559,6 +634,7 @@ impl Hub {
         if self.drop_link(id, reason) {
             out.push(Effect::Close(id, Some((reason, text.to_owned()))));
         }
+        self.drop_transfers(id, out);
     }
 
     /// Forgets a link and tells the others, if it was its account's last one. `false` if there was
@@ -646,6 +722,9 @@ impl Hub {
         if self.receipts.write_due().is_some_and(|due| due <= time) {
             self.write_cursors(out);
         }
+        if self.files.due().is_some_and(|due| due <= time) {
+            self.expire_uploads(out);
+        }
         for link in self.stalled.take(time) {
             self.retry_read(link, out);
         }
@@ -716,6 +795,8 @@ enum Pending {
     AdminWrite(u64, AdminAnswer),
     /// Cursors are written.
     Cursors(Vec<(ConversationId, AccountId)>),
+    /// A file is on its way.
+    File(Step),
     /// Something is written that nobody waits for.
     Nobody,
 }
@@ -724,7 +805,12 @@ impl Pending {
     const fn is_write(&self) -> bool {
         !matches!(
             self,
-            Self::Read(..) | Self::Asked(_) | Self::Counted(..) | Self::Login(_) | Self::Lookup(_)
+            Self::Read(..)
+                | Self::Asked(_)
+                | Self::Counted(..)
+                | Self::Login(_)
+                | Self::Lookup(_)
+                | Self::File(_)
         )
     }
 }
@@ -758,7 +844,7 @@ impl Draining {
 }
 
 /// What to tell somebody when the store did not do it.
-fn storage_refusal(fault: &Fault) -> Refusal {
+pub(crate) fn storage_refusal(fault: &Fault) -> Refusal {
     match fault {
         Fault::Taken => Refusal::new(Code::Conflict),
         Fault::Conflict { .. } => Refusal::new(Code::Conflict).retry_in(0),
@@ -773,6 +859,7 @@ fn storage_refusal(fault: &Fault) -> Refusal {
         )
         .retry_in(2000),
         Fault::Io(_) => Refusal::new(Code::Storage).retry_in(2000),
+        Fault::Damaged(_) => Code::Damaged.into(),
     }
 }
 

@@ -220,6 +220,7 @@ impl Hub {
                 member.cursor = cursor;
             }
         }
+        self.files.restore(snapshot.uploads, snapshot.stored);
         self.lobby = self
             .policy
             .lobby
@@ -280,6 +281,10 @@ impl Hub {
                     }
                 }
             }
+            // The hub began them, and knows.
+            DirectoryChange::SetUpload(_)
+            | DirectoryChange::RemoveUpload(_)
+            | DirectoryChange::Distrust(_) => {}
         }
     }
 

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use super::room::RoomState;
 use super::visible::visible;
 use super::{
-    Asked, ConversationId, Effect, Hub, Link, LinkId, Load, Pending, SendId, Seq, limits,
-    plain_append, storage_refusal,
+    Asked, ConversationId, Effect, Hub, LinkId, Load, Pending, SendId, Seq, limits, plain_append,
+    storage_refusal,
 };
-use crate::id::{AccountId, RequestId};
+use crate::id::{AccountId, BlobId, RequestId};
 use crate::model::{
     Answer, Body, ByeReason, Code, Entry, Extensions, History, Kind, Refusal, Role, Room, Send,
     Standing, Target, ToClient, UnixTime,
@@ -34,6 +34,8 @@ pub(super) enum Origin {
     Change(Asked, AccountId),
     /// The server itself changes this account's membership.
     Server(AccountId),
+    /// A request to make an entry of this blob.
+    File(Asked, BlobId),
 }
 
 /// A send that waits for an earlier one of its link and conversation, or for a look-up.
@@ -56,9 +58,9 @@ pub(super) struct Hold {
 }
 
 /// Where a target leads.
-struct Place {
-    conversation: ConversationId,
-    other: Option<AccountId>,
+pub(super) struct Place {
+    pub(super) conversation: ConversationId,
+    pub(super) other: Option<AccountId>,
 }
 
 impl Hub {
@@ -138,7 +140,7 @@ impl Hub {
         self.judge(parked, out);
     }
 
-    fn is_changing(&self, conversation: ConversationId, account: AccountId) -> bool {
+    pub(super) fn is_changing(&self, conversation: ConversationId, account: AccountId) -> bool {
         let room = self.rooms.get(&conversation);
         room.is_some_and(|room| room.changing.contains(&account))
     }
@@ -280,7 +282,7 @@ impl Hub {
         check_body(&body)?;
         let mut append = plain_append(parked.conversation, id, account, self.now, body);
         match self.rooms.get(&parked.conversation) {
-            Some(room) => self.admit_into(room, link, &mut append)?,
+            Some(room) => self.admit_into(room, link.account, &mut append)?,
             None => {
                 let (conversation, other) = (parked.conversation, parked.other);
                 append.changes =
@@ -291,13 +293,12 @@ impl Hub {
     }
 
     /// Rights and targets in a conversation that exists.
-    fn admit_into(
+    pub(super) fn admit_into(
         &self,
         room: &RoomState,
-        link: &Link,
+        account: AccountId,
         append: &mut Append,
     ) -> Result<(), Refusal> {
-        let account = link.account;
         let member = room.members.get(&account);
         let Some(member) = member.filter(|member| member.standing == Standing::In) else {
             let banned = member.is_some_and(|member| member.standing == Standing::Banned);
@@ -342,7 +343,7 @@ impl Hub {
     }
 
     /// What makes a direct conversation of its first entry.
-    fn direct_changes(
+    pub(super) fn direct_changes(
         &self,
         conversation: ConversationId,
         account: AccountId,
@@ -394,7 +395,7 @@ impl Hub {
         Ok(changes)
     }
 
-    fn check_send_id(&self, id: SendId) -> Result<(), Refusal> {
+    pub(super) fn check_send_id(&self, id: SendId) -> Result<(), Refusal> {
         let (date, made) = (self.now.date, id.time());
         if id.0[6] >> 4 != 7 || made > date + limits::SEND_ID_AHEAD {
             return Err(Code::BadSendId.into());
@@ -405,7 +406,7 @@ impl Hub {
         Ok(())
     }
 
-    fn resolve(&self, target: &Target, account: AccountId) -> Result<Place, Refusal> {
+    pub(super) fn resolve(&self, target: &Target, account: AccountId) -> Result<Place, Refusal> {
         match target {
             Target::Conversation(_) | Target::Room(_) => Ok(Place {
                 conversation: self.find_room(target, account)?,
@@ -548,6 +549,9 @@ impl Hub {
                 self.change_settled(append.conversation, subject, out);
             }
             Origin::Server(subject) => self.change_settled(append.conversation, subject, out),
+            Origin::File(asked, blob) => {
+                self.file_entered(asked, blob, (conversation, seq), false, out);
+            }
         }
     }
 
@@ -588,6 +592,7 @@ impl Hub {
                 self.change_settled(append.conversation, subject, out);
             }
             Origin::Server(subject) => self.change_settled(append.conversation, subject, out),
+            Origin::File(asked, blob) => self.file_failed(asked, blob, fault, out),
         }
     }
 
@@ -611,6 +616,10 @@ impl Hub {
                 self.answer(asked, Ok(answer), out);
             }
             Origin::Server(_) => {}
+            Origin::File(asked, blob) => {
+                let place = (entry.conversation, entry.seq);
+                self.file_entered(asked, blob, place, true, out);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Files on their way: what the two ends of a link say about uploads and downloads.
 
-use super::{AccountName, Refusal, Target};
-use crate::id::{BlobId, ConversationId, RequestId, SendId};
+use super::{AccountName, Refusal, Target, UnixTime};
+use crate::id::{AccountId, BlobId, ConversationId, RequestId, SendId};
 
 /// Two BLAKE3 chaining values, of the left and the right half of a part of a file.
 pub type HashPair = [[u8; 32]; 2];
@@ -22,6 +22,70 @@ pub struct Upload {
     pub size: u64,
     /// For example `image/png`; may be empty.
     pub media_type: String,
+}
+
+/// What files a server takes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FileRules {
+    /// Most bytes of one file.
+    pub largest: u64,
+    /// Most bytes of the files that one account sent and did not delete; `None`: no limit.
+    pub per_account: Option<u64>,
+    /// Most bytes of all files; `None`: the disk decides.
+    pub total: Option<u64>,
+    /// Media types that are not taken, like `application/x-msdownload`, or `video/*` for all of them.
+    pub refused_types: Vec<String>,
+}
+
+impl FileRules {
+    /// Whether files of this type are not taken. Clients say what type a file is: this is a house rule,
+    /// and no protection.
+    #[must_use]
+    pub fn refuses(&self, media_type: &str) -> bool {
+        let (kind, _) = media_type.split_once(';').unwrap_or((media_type, ""));
+        let kind = kind.trim();
+        self.refused_types.iter().any(|refused| {
+            refused.eq_ignore_ascii_case(kind)
+                || refused.strip_suffix("/*").is_some_and(|family| {
+                    let (main, _) = kind.split_once('/').unwrap_or((kind, ""));
+                    main.eq_ignore_ascii_case(family)
+                })
+        })
+    }
+}
+
+impl Default for FileRules {
+    fn default() -> Self {
+        Self {
+            largest: 16 << 30,
+            per_account: Some(64 << 30),
+            total: None,
+            refused_types: Vec::new(),
+        }
+    }
+}
+
+/// An upload that is not done, as a server remembers it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PendingUpload {
+    /// What the file is called here.
+    pub blob: BlobId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What its sender calls it.
+    pub id: SendId,
+    /// Where it is going.
+    pub conversation: ConversationId,
+    /// The other account of a direct conversation.
+    pub other: Option<AccountId>,
+    /// What the sender calls the file.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// For example `image/png`; may be empty.
+    pub media_type: String,
+    /// When it was last begun or gone on with.
+    pub touched: UnixTime,
 }
 
 /// An upload may go on.

@@ -12,7 +12,10 @@ mod time;
 
 pub use admin::{AccountItem, Admin, AdminAnswer, Registration};
 pub use entry::{Body, Change, Content, Entry, Extensions, FileOffer, Kind, MemberChange};
-pub use file::{Chunk, Fetched, Fetching, HashPair, Incoming, Piece, Stopped, Upload, Uploading};
+pub use file::{
+    Chunk, Fetched, Fetching, FileRules, HashPair, Incoming, PendingUpload, Piece, Stopped, Upload,
+    Uploading,
+};
 pub use file_name::{BadFileName, FileName};
 pub use message::{
     Answer, ByeReason, CommandItem, Conversation, DeviceItem, GapReason, HistoryFrom, HistoryItem,

@@ -93,6 +93,7 @@ impl World {
             lobby: RoomName::new("lobby").ok(),
             epoch_seed,
             durable: true,
+            files: FileRules::default(),
         };
         let random = Box::new(Seeded(self.server.rng.fork()));
         let mut hub = Hub::new(policy, self.disk.load(), random);
@@ -254,8 +255,8 @@ impl World {
                     let due = Due::Verified(self.server.age, ticket, good);
                     self.after(Duration::from_millis(60), due);
                 }
-                // There is no operator.
-                Effect::Admin(..) => {}
+                // There is no operator, and nobody sends files.
+                Effect::Admin(..) | Effect::File(_) => {}
                 Effect::Drained => drained = true,
             }
         }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod delivery;
+mod files;
 mod lists;
 mod login;
 mod membership;
@@ -20,8 +21,8 @@ use crate::id::{AccountId, ConversationId, Epoch, LinkId, RequestId, SendId, Seq
 use crate::limits;
 use crate::model::{
     AccountName, Admin, AdminAnswer, Answer, Body, ByeReason, Change, Content, Conversation, Entry,
-    GapReason, Login, Now, Peer, Position, PresenceState, Refusal, Registration, Request, Resume,
-    Rights, Role, RoomName, Send, Target, Time, ToClient, ToServer, UnixTime,
+    FileRules, GapReason, Login, Now, Peer, Position, PresenceState, Refusal, Registration,
+    Request, Resume, Rights, Role, RoomName, Send, Target, Time, ToClient, ToServer, UnixTime,
 };
 use crate::port::{Fault, Random, Write};
 
@@ -50,6 +51,8 @@ struct House {
     /// Passwords are kept until [`House::check_passwords`].
     hold_passwords: bool,
     passwords: VecDeque<Input>,
+    /// What became of the bytes of files.
+    disk: files::Disk,
     clients: HashMap<LinkId, Device>,
 }
 
@@ -90,6 +93,7 @@ impl House {
             lobby: lobby.map(|name| RoomName::new(name).unwrap()),
             epoch_seed: [3; 16],
             durable: true,
+            files: FileRules::default(),
         };
         let store = Store::default();
         let mut house = Self {
@@ -115,6 +119,7 @@ impl House {
             read_count: 0,
             hold_passwords: false,
             passwords: VecDeque::new(),
+            disk: files::Disk::default(),
             clients: HashMap::new(),
         };
         house.start();
@@ -193,6 +198,7 @@ impl House {
                     let good = verifier == Some(format!("h:{password}"));
                     self.password(Input::Verified(ticket, good));
                 }
+                Effect::File(work) => self.do_files(work),
                 Effect::Admin(_, answer) => self.answers.push(answer),
                 Effect::Drained => self.drained = true,
             }
