@@ -50,8 +50,9 @@ struct Transfer {
     /// Bytes that are through, of so many.
     done: u64,
     size: u64,
-    /// When that was told last.
+    /// When that was told last, and whether there is more to tell by now.
     told: Option<Time>,
+    is_untold: bool,
     /// It is on disk, and the application knows.
     is_queued: bool,
     /// Bytes that the sink has or will get.
@@ -118,7 +119,12 @@ impl Transfers {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
-        self.paused.first().map(|(until, _)| *until)
+        let active = self.active.iter().filter_map(|order| self.all.get(order));
+        let untold = active.filter(|transfer| transfer.is_untold);
+        let told = untold.filter_map(|transfer| transfer.told);
+        let due = told.map(|told| told + limits::PROGRESS_EVERY);
+        let paused = self.paused.first().map(|(until, _)| *until);
+        due.chain(paused).min()
     }
 
     /// The link is gone: what moved begins again on the next one.
@@ -219,6 +225,7 @@ impl Transfer {
             done: 0,
             size,
             told: None,
+            is_untold: false,
             is_queued: false,
             accepted: 0,
             is_unproven: false,
@@ -376,6 +383,13 @@ impl Agent {
             transfers.active.push(order);
         }
         for order in transfers.active.clone() {
+            if self
+                .transfers
+                .get(order)
+                .is_some_and(|transfer| transfer.is_untold)
+            {
+                self.tell_progress(order, now);
+            }
             self.advance_transfer(order, effects);
         }
         while self.may_ask()
@@ -638,6 +652,7 @@ impl Agent {
         let due = transfer
             .told
             .is_none_or(|told| now.time.since(told) >= limits::PROGRESS_EVERY);
+        transfer.is_untold = !due;
         if due {
             transfer.told = Some(now.time);
             self.queue.push_signal(Event::Progress {
