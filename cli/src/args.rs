@@ -6,6 +6,8 @@ use std::time::Duration;
 use chat_engine::{AccountName, Registration, RoomName, SendId};
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::size;
+
 /// Chat: a server, a client, and what their operators need.
 #[derive(Debug, Parser)]
 #[command(
@@ -93,6 +95,19 @@ pub(crate) struct ServeArgs {
     /// The room that new accounts are put into; an empty name for none [default: lobby].
     #[arg(long, value_name = "ROOM")]
     pub(crate) lobby: Option<String>,
+    /// Most bytes of a file, like 500M or 16G [default: 16G].
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) max_file: Option<u64>,
+    /// Most bytes of the files that one account sent and did not delete, or none [default: 64G].
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) file_quota: Option<u64>,
+    /// Most bytes of all files, or none [default: what the disk has, less a reserve].
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) files_total: Option<u64>,
+    /// A media type that is not taken, like application/x-msdownload or video/*; may be given several
+    /// times. Clients say what type a file is: this is a house rule, and no protection.
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) refuse_type: Vec<String>,
     /// Print the first line as JSON.
     #[arg(long)]
     pub(crate) json: bool,

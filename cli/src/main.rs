@@ -13,6 +13,7 @@ mod paths;
 mod send;
 mod serve;
 mod signals;
+mod size;
 mod url;
 mod user;
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender};
 use async_io::Timer;
 use chat_engine::{
-    Admin, AdminAnswer, Registration, Retention, Server, ServerConfig, ServerDriver, StorePlace,
+    Admin, AdminAnswer, FileRules, Registration, Retention, Server, ServerConfig, ServerDriver,
+    StorePlace,
 };
 use futures_lite::future;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -173,6 +174,12 @@ fn server_config(args: &ServeArgs) -> Result<(ServerConfig, Option<PathBuf>), Fa
             Some("") => None,
             Some(room) => Some(room.to_owned()),
             None => usual.lobby,
+        },
+        files: FileRules {
+            largest: args.max_file.unwrap_or(usual.files.largest),
+            per_account: args.file_quota.or(usual.files.per_account),
+            total: args.files_total.or(usual.files.total),
+            refused_types: args.refuse_type.clone(),
         },
         streams: usual.streams,
         danger_synchronous_off: args.danger_synchronous_off,

@@ -409,7 +409,7 @@ mod tests {
     ];
 
     fn file(size: usize) -> Vec<u8> {
-        (0..size).map(|place| (place / 7 ^ place) as u8).collect()
+        (0..size).map(|place| ((place / 7) ^ place) as u8).collect()
     }
 
     fn hash(content: &[u8], cut: usize) -> ([u8; 32], Vec<HashPair>) {

@@ -365,7 +365,10 @@ impl Shared {
                     .search(places, text, before, limits::PAGE_ITEMS, limits::PAGE_BYTES)
                     .await
                     .map(Loaded::Search),
-                Load::Blob(blob) => store.blob(blob).await.map(Loaded::Blob),
+                Load::Blob(blob) => {
+                    let found = store.blob(blob).await;
+                    found.map(|place| Loaded::Blob(place.map(Box::new)))
+                }
             };
             shared.tell([Input::Loaded(ticket, loaded)]);
         };

@@ -162,7 +162,7 @@ impl Hub {
         let key = (asked.link, asked.request);
         match opened {
             Ok(()) if self.files.fetches.contains_key(&key) => {
-                self.answer(asked, Ok(Answer::Fetching(fetching)), out);
+                self.answer(asked, Ok(Answer::Fetching(Box::new(fetching))), out);
                 out.push(Effect::File(FileWork::Start(asked.link, asked.request)));
             }
             // It may not be read any more.

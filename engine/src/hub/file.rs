@@ -308,6 +308,11 @@ impl FileBook {
         (mine.count() + uploads.0, self.fetches.len() + uploads.1)
     }
 
+    /// There may be old uploads then.
+    pub(super) fn look_at(&mut self, time: Time) {
+        self.look.get_or_insert(time);
+    }
+
     pub(super) const fn due(&self) -> Option<Time> {
         self.look
     }

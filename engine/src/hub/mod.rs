@@ -206,7 +206,7 @@ pub enum Loaded {
     /// For [`Load::Search`].
     Search(SearchPage),
     /// For [`Load::Blob`].
-    Blob(Option<BlobPlace>),
+    Blob(Option<Box<BlobPlace>>),
 }
 
 impl Hub {
@@ -604,7 +604,7 @@ impl Hub {
             }
             (Some(Pending::File(Step::Located(asked, wish))), loaded) => {
                 let found = match loaded {
-                    Ok(Loaded::Blob(found)) => Ok(found),
+                    Ok(Loaded::Blob(found)) => Ok(found.map(|place| *place)),
                     Ok(_) => return,
                     Err(fault) => Err(fault),
                 };

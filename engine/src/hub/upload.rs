@@ -41,6 +41,7 @@ impl Hub {
         };
         // Before it may count, it may be an entry already: then nothing is asked any more.
         self.files.add(record, Phase::Beginning(asked));
+        self.files.look_at(self.now.time + limits::UPLOAD_LOOK);
         let load = Load::Lookup(asked.account, upload.id);
         self.load(load, Pending::File(Step::Known(blob)), out);
         Ok(None)
@@ -386,6 +387,7 @@ impl Hub {
             return;
         }
         upload.phase = Phase::Idle;
+        upload.record.touched = self.now.date;
         out.push(Effect::File(FileWork::Suspend(blob)));
         if let (Phase::Running(link, transfer), Some(refusal)) = (phase, refusal) {
             self.tell_stopped(link, transfer, refusal, out);

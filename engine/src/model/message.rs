@@ -478,7 +478,7 @@ pub enum Answer {
     /// Chunks may come.
     Uploading(Uploading),
     /// Pieces will come.
-    Fetching(Fetching),
+    Fetching(Box<Fetching>),
 }
 
 /// A room in a list.

@@ -135,7 +135,7 @@ pub(super) fn read_answer(frame: &Frame<'_>) -> Result<Answer, Violation> {
         tag::DEVICE_LIST => Answer::Devices(read_whole(frame, DevicePart::into_model)?),
         tag::COMMAND_LIST => Answer::Commands(read_whole(frame, CommandPart::into_model)?),
         tag::UPLOADING => Answer::Uploading(file::read_uploading(frame)?),
-        tag::FETCHING => Answer::Fetching(file::read_fetching(frame)?),
+        tag::FETCHING => Answer::Fetching(Box::new(file::read_fetching(frame)?)),
         // A row of the table that nobody reads; a test decodes one frame of each.
         _ => return Err(Violation::Unsupported),
     })

@@ -163,12 +163,12 @@ fn read(frame: &Frame<'_>) -> Result<ToServer, Violation> {
             let body: SetPresenceBody<'_> = codec::read(frame.body)?;
             ToServer::Presence(body.state, body.text.to_owned())
         }
-        tag::CHUNK => ToServer::Chunk(file::read_chunk(&frame)?),
+        tag::CHUNK => ToServer::Chunk(file::read_chunk(frame)?),
         tag::TAKEN => {
-            let (transfer, upto) = file::read_progress(&frame)?;
+            let (transfer, upto) = file::read_progress(frame)?;
             ToServer::Taken { transfer, upto }
         }
-        tag::STOP => ToServer::Stop(file::read_stop(&frame)?),
+        tag::STOP => ToServer::Stop(file::read_stop(frame)?),
         tag::PING => ToServer::Ping(codec::read::<EchoBody<'_>>(frame.body)?.number),
         tag::PONG => ToServer::Pong(codec::read::<EchoBody<'_>>(frame.body)?.number),
         tag::REKEY => {

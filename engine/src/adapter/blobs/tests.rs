@@ -25,7 +25,7 @@ const SIZES: [usize; 7] = [
 
 fn file(size: usize) -> Vec<u8> {
     (0..size)
-        .map(|place| (place / 5 ^ place * 3) as u8)
+        .map(|place| ((place / 5) ^ (place * 3)) as u8)
         .collect()
 }
 

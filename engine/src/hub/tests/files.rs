@@ -526,11 +526,18 @@ fn an_upload_that_nobody_goes_on_with_expires() {
     house.wait(limits::UPLOAD_EXPIRES + limits::UPLOAD_LOOK * 2);
     assert_eq!(house.store.uploads.len(), 1, "it is running");
     house.cut(ann);
-    house.restart();
     house.done();
     house.wait(limits::UPLOAD_LOOK * 2);
+    assert_eq!(house.store.uploads.len(), 1, "it was until just now");
+    house.wait(limits::UPLOAD_EXPIRES);
     assert!(house.store.uploads.is_empty());
-    assert!(house.done().contains(&"remove".to_owned()));
+    assert_eq!(house.done(), ["remove"]);
+    // The same while the server was down.
+    let ann = house.log_in("ann");
+    house.begin(ann, "#tea", id, 100);
+    house.now.date = house.now.date + limits::UPLOAD_EXPIRES + limits::UPLOAD_LOOK;
+    house.restart();
+    assert!(house.store.uploads.is_empty());
 }
 
 #[test]

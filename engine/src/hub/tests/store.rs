@@ -252,7 +252,7 @@ impl Store {
         }
         let empty = Vec::new();
         Ok(match load {
-            Load::Blob(blob) => Loaded::Blob(self.blob(*blob)),
+            Load::Blob(blob) => Loaded::Blob(self.blob(*blob).map(Box::new)),
             Load::Read(conversation, after, bytes) => {
                 let mut left = *bytes as u64;
                 let log = self.logs.get(conversation).unwrap_or(&empty);

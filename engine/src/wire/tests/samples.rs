@@ -590,28 +590,28 @@ pub(super) fn to_client() -> Vec<ToClientSample> {
             "fetching",
             answer(
                 27,
-                Answer::Fetching(Fetching {
+                Answer::Fetching(Box::new(Fetching {
                     offset: 0,
                     end: 1_000_000,
                     size: 1_000_000,
                     hash: Some([0x5a; 32]),
                     name: "a.png".into(),
                     media_type: "image/png".into(),
-                }),
+                })),
             ),
         ),
         (
             "fetching_what_comes_in",
             answer(
                 28,
-                Answer::Fetching(Fetching {
+                Answer::Fetching(Box::new(Fetching {
                     offset: 65_536,
                     end: 81_920,
                     size: 1_000_000,
                     hash: None,
                     name: "a.png".into(),
                     media_type: String::new(),
-                }),
+                })),
             ),
         ),
         ("incoming", ToClient::Incoming(incoming(false))),
