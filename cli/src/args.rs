@@ -191,8 +191,9 @@ pub(crate) struct SendArgs {
     /// The id of the message, 32 hexadecimal digits: the same id is the same message.
     #[arg(long, value_name = "HEX")]
     pub(crate) id: Option<SendId>,
-    /// Send a file (not supported yet).
-    #[arg(long, value_name = "FILE")]
+    /// Send this file. What was sent so far is kept when it takes too long or is interrupted, and the
+    /// next start goes on with it.
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
     pub(crate) file: Option<PathBuf>,
 }
 
@@ -398,6 +399,7 @@ mod tests {
             "chat-cli connect chat://h:1 --fingerprint SHA256:x --plain",
             "chat-cli send chat://h:1/r hi",
             "chat-cli send chat://h:1 - --to bob",
+            "chat-cli send chat://h:1/r --file a.png",
             "chat-cli user add ann --data /d --password-file f --admin",
             "chat-cli user --data /d list --json",
             "chat-cli user passwd ann",
@@ -426,6 +428,7 @@ mod tests {
             "chat-cli connect chat://h:1 --accept-new --fingerprint x",
             "chat-cli connect chat://h:1 --user a/b",
             "chat-cli connect chat://h:1 --password x",
+            "chat-cli send chat://h:1/r hi --file a.png",
             "chat-cli serve --registration anyone",
         ] {
             let error = parse(words).unwrap_err();

@@ -1,6 +1,7 @@
 //! The reference server and client of libchat.
 
 mod args;
+mod bars;
 mod bench;
 mod config;
 mod connect;

@@ -132,7 +132,7 @@ pub mod tree;
 pub mod wire;
 
 // The public interface is:
-pub use agent::{Command, CommandId, Event};
+pub use agent::{Command, CommandId, Event, FileSink, FileSource};
 pub use client::{Client, ClientDriver};
 pub use config::{ClientConfig, ProfilePlace, Retention, Secret, ServerConfig, StorePlace, Trust};
 pub use error::{Error, LinkFault, Mistrust, Misuse, Violation};

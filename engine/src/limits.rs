@@ -307,6 +307,23 @@ pub const DELIVERED_ENTRIES: u32 = 256;
 /// When a client leaves: how long the application may rest before it takes the next event. After
 /// that, positions are saved as they are, and what was not taken comes again at the next start.
 pub const TAKE_WAIT: Duration = Duration::from_secs(2);
+/// Transfers that a client remembers, those that wait included.
+pub const TRANSFERS_KEPT: usize = 1024;
+/// Transfers of a client that move at the same time; the others wait. More would only share the same
+/// link and disk.
+pub const TRANSFERS_AT_ONCE: usize = 4;
+/// Bytes of an upload that are read from the disk ahead of what the server confirmed: one window is on
+/// its way while the next is read.
+pub const FILE_READ_AHEAD: u64 = 512 * 1024;
+/// Bytes that are read from a file at a time: few trips to the pool of threads.
+pub const FILE_BLOCK_BYTES: usize = 128 * 1024;
+/// Bytes of chunks that are sealed at a time, and only when nothing waits to be written: what a message
+/// that comes then has to wait for.
+pub const CHUNKS_SEALED: usize = 64 * 1024;
+/// A file that is fetched is synced each time that so many bytes more are there.
+pub const FILE_SYNC_BYTES: u64 = 64 * 1024 * 1024;
+/// How far a transfer got is told at most this often.
+pub const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 // The hub.
 

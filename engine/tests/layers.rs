@@ -110,6 +110,9 @@ const PORT_TRAITS: &[&str] = &[
     "Receiving",
     "Content",
     "Profile",
+    "Files",
+    "Source",
+    "Sink",
     "BoxFuture",
 ];
 

@@ -92,9 +92,14 @@ impl Outlet {
         }
     }
 
-    /// The next piece.
+    /// The next piece, unless something goes before it: what was put in before must not come after it,
+    /// or a peer would get the pieces of a download before it hears that there is one.
     pub(crate) fn pop_bulk(&self) -> Option<Vec<u8>> {
-        self.lock().bulk.pop_front()
+        let mut inner = self.lock();
+        match inner.control.is_empty() && inner.text.is_empty() {
+            true => inner.bulk.pop_front(),
+            false => None,
+        }
     }
 
     pub(crate) fn enter(&self) -> bool {
@@ -196,6 +201,16 @@ mod tests {
         assert!(outlet.push(Lane::Text, frame(limits::OUTLET_BYTES)));
         assert!(outlet.take(true, Waker::noop()).unwrap().overflow);
         assert!(!outlet.push(Lane::Text, frame(1)), "nothing more is kept");
+    }
+
+    #[test]
+    fn a_piece_waits_for_what_was_put_in_before_it() {
+        let outlet = Outlet::default();
+        outlet.push(Lane::Control, frame(1));
+        outlet.push_bulk(vec![vec![0; 2]]);
+        assert_eq!(outlet.pop_bulk(), None);
+        assert!(outlet.take(false, Waker::noop()).is_some());
+        assert_eq!(outlet.pop_bulk(), Some(vec![0; 2]));
     }
 
     #[test]

@@ -78,7 +78,10 @@ impl Hub {
         let entry = &place.entry;
         let room = self.rooms.get(&entry.conversation);
         let is_visible = room.is_some_and(|room| {
-            entry.seq >= room.record.first && visible(room, asked.account).contains(entry.seq)
+            // Who left or was put out still sees what was said before, and gets no files any more.
+            room.is_in(asked.account)
+                && entry.seq >= room.record.first
+                && visible(room, asked.account).contains(entry.seq)
         });
         let Content::File(offer) = entry.body.content() else {
             return Err(Code::NoSuchBlob.into());

@@ -3,6 +3,7 @@
 mod admin;
 mod entry;
 mod file;
+mod file_name;
 mod message;
 mod name;
 mod refusal;
@@ -15,6 +16,7 @@ pub use file::{
     Chunk, Fetched, Fetching, FileRules, HashPair, Incoming, PendingUpload, Piece, Stopped, Upload,
     Uploading,
 };
+pub use file_name::{BadFileName, FileName};
 pub use message::{
     Answer, ByeReason, CommandItem, Conversation, DeviceItem, GapReason, HistoryFrom, HistoryItem,
     Login, MemberItem, Peer, Position, Presence, PresenceState, Reaction, Receipt, Request, Resume,

@@ -157,6 +157,8 @@ codes! {
 
     /// Made by the client itself: the connection was lost before the answer came.
     Lost = 66 "lost": "the connection was lost before the answer came; look if it was done before you ask again",
+    /// Made by the client itself: a file of this machine can't be read or written.
+    LocalFile = 67 "local_file": "the file can't be read or written on this machine",
 
     // 80-99: files.
     /// No such file, or not visible to you.
