@@ -10,7 +10,7 @@ mod refusal;
 mod room;
 mod time;
 
-pub use admin::{AccountItem, Admin, AdminAnswer, PluginItem, Registration};
+pub use admin::{AccountItem, Admin, AdminAnswer, PluginItem, Registration, ServerStats};
 pub use entry::{Body, Change, Content, Entry, Extensions, FileOffer, Kind, MemberChange};
 pub use file::{
     Chunk, Fetched, Fetching, FileRules, HashPair, Incoming, PendingUpload, Piece, Stopped, Upload,
