@@ -23,6 +23,10 @@ impl Hub {
         if self.rooms.len() >= limits::ROOMS || owner.conversations.len() >= limits::CONVERSATIONS {
             return Err(Code::TooMany.into());
         }
+        if self.holds_enough_rooms(owner) && !self.is_admin(asked.account) {
+            let text = "an account owns so many rooms, and no more";
+            return Err(Refusal::because(Code::TooMany, text));
+        }
         Ok(())
     }
 

@@ -95,6 +95,7 @@ impl World {
             lobby: RoomName::new("lobby").ok(),
             epoch_seed,
             durable: true,
+            files: chat_engine::FileRules::default(),
         };
         let random = Box::new(Seeded(self.server.rng.fork()));
         let mut hub = Hub::new(policy, self.disk.load(), random);
@@ -267,8 +268,8 @@ impl World {
                 Effect::Ask(ask) => self.ask_plugins(&ask),
                 // There is nobody to be told.
                 Effect::Tell(_) => {}
-                // There is no operator.
-                Effect::Admin(..) => {}
+                // There is no operator, and nobody sends files.
+                Effect::Admin(..) | Effect::File(_) => {}
                 Effect::Drained => drained = true,
             }
         }
