@@ -126,6 +126,21 @@ pub(super) struct Upload {
     pub(super) phase: Phase,
     /// Members were told of it.
     pub(super) announced: bool,
+    /// What plugins are asked about it next.
+    pub(super) vetted: Vetted,
+}
+
+/// How far plugins are with an upload.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Vetted {
+    /// They are to be asked about the offer, if it is a new one.
+    Offer,
+    /// About the file that is there.
+    Complete,
+    /// About the entry.
+    Entry,
+    /// About nothing any more.
+    All,
 }
 
 /// What an upload waits for.
@@ -217,6 +232,7 @@ impl FileBook {
             record,
             phase,
             announced: false,
+            vetted: Vetted::Offer,
         };
         self.uploads.insert(upload.record.blob, upload);
     }

@@ -380,7 +380,7 @@ impl Hub {
     }
 
     /// Whether plugins want to be asked about entries of a conversation.
-    fn are_asked(&self, conversation: ConversationId, is_direct: bool) -> bool {
+    pub(super) fn are_asked(&self, conversation: ConversationId, is_direct: bool) -> bool {
         if !self.hooks.wants(HookSet::ENTRY) && !self.hooks.wants(HookSet::ENTRY_DIRECT) {
             return false;
         }

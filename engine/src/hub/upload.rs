@@ -1,6 +1,6 @@
 //! Uploads, from the first request to the entry.
 
-use super::file::{FileWork, Phase, Step};
+use super::file::{FileWork, Phase, Step, Vetted};
 use super::sending::{Candidate, Origin};
 use super::{Asked, Effect, Hub, Load, Pending, storage_refusal};
 use crate::id::{AccountId, BlobId, ConversationId, RequestId, SendId, Seq};
@@ -132,6 +132,14 @@ impl Hub {
             self.files.take(blob, false);
             return self.answer(asked, Err(refusal), out);
         }
+        if self.ask_about_file(blob, Vetted::Offer, out) {
+            return;
+        }
+        self.record_upload(blob, out);
+    }
+
+    /// Remembers a new upload that nobody minds.
+    pub(super) fn record_upload(&mut self, blob: BlobId, out: &mut Vec<Effect>) {
         if let Some(upload) = self.files.uploads.get(&blob) {
             let change = DirectoryChange::SetUpload(upload.record.clone());
             let pending = Pending::File(Step::Recorded(blob));
@@ -268,20 +276,36 @@ impl Hub {
             self.files.waiting.push((conversation, account, blob));
             return;
         }
-        match self.admit_file(blob) {
+        let admitted = self.admit_file(blob);
+        if admitted.is_ok()
+            && (self.ask_about_file(blob, Vetted::Complete, out)
+                || self.ask_about_file(blob, Vetted::Entry, out))
+        {
+            return;
+        }
+        match admitted {
             Ok(mut append) => {
                 append.changes.push(DirectoryChange::RemoveUpload(blob));
                 self.append(append, Origin::File(asked, blob), out);
             }
-            Err(refusal) => {
-                out.push(Effect::File(FileWork::Suspend(blob)));
-                self.set_phase(blob, Phase::Idle);
-                let is_final = !refusal.is_retryable();
-                self.answer(asked, Err(refusal), out);
-                if is_final {
-                    self.forget_upload(None, blob, out);
-                }
-            }
+            Err(refusal) => self.refuse_file(asked, blob, refusal, out),
+        }
+    }
+
+    /// A file that is there does not become an entry: for now, or never.
+    pub(super) fn refuse_file(
+        &mut self,
+        asked: Asked,
+        blob: BlobId,
+        refusal: Refusal,
+        out: &mut Vec<Effect>,
+    ) {
+        out.push(Effect::File(FileWork::Suspend(blob)));
+        self.set_phase(blob, Phase::Idle);
+        let is_final = !refusal.is_retryable();
+        self.answer(asked, Err(refusal), out);
+        if is_final {
+            self.forget_upload(None, blob, out);
         }
     }
 
@@ -504,19 +528,27 @@ impl Hub {
 /// What every server checks of an offer, whoever makes it. The name may still be one that no receiver
 /// would take for a file: that is the receiver's to decide.
 fn check_offer(upload: &Upload) -> Result<(), Refusal> {
-    let name = &upload.name;
-    let is_path = name.contains('/') || matches!(name.as_str(), "" | "." | "..");
-    if is_path || name.chars().any(char::is_control) {
-        let text = "a file's name has no path and no control characters in it, and is not empty";
-        return Err(Refusal::because(Code::BadName, text));
-    }
-    if name.len() > limits::FILE_NAME_BYTES || upload.media_type.len() > limits::MEDIA_TYPE_BYTES {
-        let text = "the file's name or type is too long";
+    check_name(&upload.name)?;
+    if upload.media_type.len() > limits::MEDIA_TYPE_BYTES {
+        let text = "the file's type is too long";
         return Err(Refusal::because(Code::TooLong, text));
     }
     if upload.media_type.chars().any(char::is_control) {
         let text = "a media type has no control characters in it";
         return Err(Refusal::because(Code::BadType, text));
+    }
+    Ok(())
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
+    let is_path = name.contains('/') || matches!(name, "" | "." | "..");
+    if is_path || name.chars().any(char::is_control) {
+        let text = "a file's name has no path and no control characters in it, and is not empty";
+        return Err(Refusal::because(Code::BadName, text));
+    }
+    if name.len() > limits::FILE_NAME_BYTES {
+        let text = "the file's name is too long";
+        return Err(Refusal::because(Code::TooLong, text));
     }
     Ok(())
 }

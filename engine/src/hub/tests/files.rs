@@ -83,11 +83,11 @@ impl House {
         }
     }
 
-    fn done(&mut self) -> Vec<String> {
+    pub(super) fn done(&mut self) -> Vec<String> {
         std::mem::take(&mut self.disk.done)
     }
 
-    fn upload(&mut self, link: LinkId, to: &str, id: SendId, size: u64) {
+    pub(super) fn upload(&mut self, link: LinkId, to: &str, id: SendId, size: u64) {
         let upload = Upload {
             target: target(to),
             id,
@@ -99,7 +99,13 @@ impl House {
     }
 
     /// Begins an upload that succeeds: its blob and its number.
-    fn begin(&mut self, link: LinkId, to: &str, id: SendId, size: u64) -> (BlobId, RequestId) {
+    pub(super) fn begin(
+        &mut self,
+        link: LinkId,
+        to: &str,
+        id: SendId,
+        size: u64,
+    ) -> (BlobId, RequestId) {
         self.upload(link, to, id, size);
         match self.reply(link) {
             Answer::Uploading(uploading) => (uploading.blob, RequestId(self.requests)),
@@ -107,7 +113,7 @@ impl House {
         }
     }
 
-    fn finish(&mut self, link: LinkId, transfer: RequestId) {
+    pub(super) fn finish(&mut self, link: LinkId, transfer: RequestId) {
         let hash = [5; 32];
         self.ask(link, Request::Finish { transfer, hash });
     }
