@@ -159,7 +159,6 @@ fn server_config(args: &ServeArgs) -> Result<(ServerConfig, Option<PathBuf>), Fa
     });
     let usual = ServerConfig::default();
     let config = ServerConfig {
-        files: chat_engine::FileRules::default(),
         listen,
         store: match &data {
             Some(data) => StorePlace::Folder(data.clone()),

@@ -543,7 +543,7 @@ impl Agent {
                 }
             }
             Answer::Fetching(fetching) if asked && !is_upload => {
-                self.handle_fetching(order, request, fetching, now, effects)?;
+                self.handle_fetching(order, request, *fetching, now, effects)?;
             }
             _ => return Err(Violation::Unexpected),
         }
