@@ -174,7 +174,10 @@ impl Desk {
             name: name.to_owned(),
             media_type: String::new(),
         };
-        self.frame(ToClient::Answer(request, Answer::Fetching(Box::new(fetching))));
+        self.frame(ToClient::Answer(
+            request,
+            Answer::Fetching(Box::new(fetching)),
+        ));
     }
 
     fn piece(&mut self, transfer: RequestId, offset: u64, length: u64) {
