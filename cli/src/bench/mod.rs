@@ -4,11 +4,13 @@
 //! every record and checks every entry. Accounts are left on the server; run it against one that was
 //! made for the purpose.
 
+mod file;
 mod link;
 mod meter;
 
 use std::cell::{Cell, RefCell};
 use std::net::ToSocketAddrs as _;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -59,6 +61,12 @@ pub(crate) struct BenchArgs {
     /// everything; then they must get all of it, too.
     #[arg(long, default_value_t = 0)]
     stopped: usize,
+    /// MiB of the file.
+    #[arg(long, default_value_t = 1024)]
+    mib: u64,
+    /// Where its copies lie while it is measured [default: the system's folder for such].
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
     /// One JSON line instead of a table.
     #[arg(long)]
     json: bool,
@@ -72,6 +80,8 @@ enum Workload {
     Idle,
     /// Clients that come in, join a room and leave, eight at a time.
     Login,
+    /// A file up and down, beside a plain copy over TCP, and what people who talk notice of it.
+    File,
 }
 
 /// Runs the load and prints what it cost.
@@ -122,6 +132,7 @@ fn load(args: &BenchArgs, host: Host) -> Result<()> {
             Workload::Fanout => load.fanout().await,
             Workload::Idle => load.idle().await,
             Workload::Login => load.login().await,
+            Workload::File => file::run(&load.args, &load.host, load.server()).await,
         }
     }))?;
     if args.json {
