@@ -130,9 +130,14 @@ impl Files {
                     reader: Mutex::new(None),
                 });
                 // Before anything else can happen to the upload.
-                if content.hash.is_none()
-                    && let Some(upload) = self.upload(content.blob)
-                {
+                if content.hash.is_none() {
+                    // Its sender may not be back yet.
+                    let (blob, size) = (content.blob, content.size);
+                    let upload = Arc::clone(
+                        lock(&self.uploads)
+                            .entry(blob)
+                            .or_insert_with(|| Arc::new(Upload::new(blob, size))),
+                    );
                     upload.follow(&download);
                 }
                 download.open(shared, ticket, offset);

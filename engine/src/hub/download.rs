@@ -28,7 +28,8 @@ impl Hub {
             let record = &upload.record;
             let room = self.rooms.get(&record.conversation);
             let is_member = room.is_some_and(|room| room.is_in(asked.account));
-            if !is_member || !upload.announced {
+            // After a restart nobody was told of it so far, but members may have been before.
+            if !is_member {
                 return Err(Code::NoSuchBlob.into());
             }
             let fetching = Fetching {

@@ -8,7 +8,8 @@ mod store;
 
 pub use blobs::{Blobs, Content, Receiving, Unfinished};
 pub use file::{
-    Errand, FileStamp, Files, Held, Part, Sink, SinkPlace, Source, SourcePlace, TransferItem,
+    Errand, FileStamp, Files, Held, OpenedSink, Part, Sink, SinkPlace, Source, SourcePlace,
+    TransferItem,
 };
 pub use profile::{ItemState, KnownServer, OutboxItem, Profile, ProfileChange, ProfileState};
 pub use random::Random;
