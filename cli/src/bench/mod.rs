@@ -4,13 +4,13 @@
 //! every record and checks every entry. Accounts are left on the server; run it against one that was
 //! made for the purpose.
 
-mod file;
+mod files;
+mod lanes;
 mod link;
 mod meter;
 
 use std::cell::{Cell, RefCell};
 use std::net::ToSocketAddrs as _;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -61,12 +61,15 @@ pub(crate) struct BenchArgs {
     /// everything; then they must get all of it, too.
     #[arg(long, default_value_t = 0)]
     stopped: usize,
-    /// MiB of the file.
-    #[arg(long, default_value_t = 1024)]
-    mib: u64,
-    /// Where its copies lie while it is measured [default: the system's folder for such].
+    /// Bytes of the file of the workload files, like 500M or 1G.
+    #[arg(long, default_value = "1G", value_parser = crate::size::parse)]
+    file_size: u64,
+    /// How often it goes each way; the best counts.
+    #[arg(long, default_value_t = 3)]
+    times: usize,
+    /// Where it lies, and where it is fetched to [default: the system's folder for such].
     #[arg(long, value_name = "DIR")]
-    folder: Option<PathBuf>,
+    folder: Option<std::path::PathBuf>,
     /// One JSON line instead of a table.
     #[arg(long)]
     json: bool,
@@ -80,8 +83,11 @@ enum Workload {
     Idle,
     /// Clients that come in, join a room and leave, eight at a time.
     Login,
-    /// A file up and down, beside a plain copy over TCP, and what people who talk notice of it.
-    File,
+    /// A file that is sent and fetched, beside a plain copy over TCP.
+    Files,
+    /// How long messages take while files go both ways, on the same link and on others, and while
+    /// nothing else goes on.
+    Lanes,
 }
 
 /// Runs the load and prints what it cost.
@@ -132,7 +138,8 @@ fn load(args: &BenchArgs, host: Host) -> Result<()> {
             Workload::Fanout => load.fanout().await,
             Workload::Idle => load.idle().await,
             Workload::Login => load.login().await,
-            Workload::File => file::run(&load.args, &load.host, load.server()).await,
+            Workload::Files => load.files().await,
+            Workload::Lanes => lanes::run(&load.args, &load.host).await,
         }
     }))?;
     if args.json {
@@ -167,6 +174,15 @@ struct Pace {
 }
 
 impl Load {
+    async fn files(&self) -> Result<Value> {
+        let (host, args) = (self.host.clone(), self.args.clone());
+        smol::unblock(move || {
+            let folder = args.folder.unwrap_or_else(std::env::temp_dir);
+            files::run(&host, &folder, args.file_size, args.times)
+        })
+        .await
+    }
+
     async fn fanout(&self) -> Result<Value> {
         let args = &self.args;
         let expected = args.rooms * args.members * args.senders * args.messages;

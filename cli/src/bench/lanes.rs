@@ -1,13 +1,10 @@
-//! Files: how fast they move beside a plain copy over TCP, and what people notice of it.
+//! What people who talk notice of files that move.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use async_io::Timer;
 use chat_engine::{
     AccountName, BlobId, Body, Client, ClientConfig, Command, Content, Event, FileSink, FileSource,
@@ -17,74 +14,40 @@ use futures_lite::FutureExt;
 use serde_json::{Value, json};
 
 use super::BenchArgs;
+use super::files::{Scratch, stamp, write_random};
 use super::link::Host;
-use super::meter::Usage;
 
-/// Measures one file of this size in this folder.
-pub(super) async fn run(args: &BenchArgs, host: &Host, server: Option<u32>) -> Result<Value> {
-    let folder = match &args.folder {
-        Some(folder) => folder.join(format!("bench-{:x}", host.run)),
-        None => std::env::temp_dir().join(format!("bench-{:x}", host.run)),
-    };
-    fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
-    let measured = measure(args, host, server, &folder).await;
-    fs::remove_dir_all(&folder)?;
-    measured
-}
-
-async fn measure(
-    args: &BenchArgs,
-    host: &Host,
-    server: Option<u32>,
-    folder: &Path,
-) -> Result<Value> {
-    let size = args.mib << 20;
-    let path = folder.join("file");
-    make_file(&path, size)?;
-    let raw_s = blocking_copy(&path, &folder.join("raw"))?;
+/// Measures with files of this size in this folder.
+pub(super) async fn run(args: &BenchArgs, host: &Host) -> Result<Value> {
+    let folder = args.folder.clone().unwrap_or_else(std::env::temp_dir);
+    let scratch = Scratch::new(&folder, host.run)?;
+    let size = args.file_size;
+    let (path, target) = (scratch.path("file"), scratch.path("fetched"));
+    write_random(&path, size)?;
     let (mut ann, mut bob) = (Person::enter(host, 0).await?, Person::enter(host, 1).await?);
-    let usage = || server.map(Usage::of).unwrap_or_default().cpu_s;
-
-    let (begun, cpu) = (Instant::now(), usage());
     let blob = ann.upload(&path, &mut bob).await?;
-    let (upload_s, upload_cpu_s) = (begun.elapsed().as_secs_f64(), usage() - cpu);
-    let (begun, cpu) = (Instant::now(), usage());
-    bob.fetch(blob, &folder.join("fetched"))?;
-    bob.until(|event| matches!(event, Event::Fetched { .. }))
-        .await?;
-    let (download_s, download_cpu_s) = (begun.elapsed().as_secs_f64(), usage() - cpu);
-    fs::remove_file(folder.join("fetched"))?;
 
     // Two who only talk, and the two whose links carry the files.
     let (mut carl, mut dora) = (Person::enter(host, 2).await?, Person::enter(host, 3).await?);
     let (idle, _) = talk(&mut carl, &mut dora, Until::Count(IDLE)).await?;
     let (idle_same, _) = talk(&mut ann, &mut bob, Until::Count(IDLE)).await?;
-    let other = folder.join("other");
-    make_file(&other, size + 1)?;
-    ann.send_file(&other, &bob)?;
-    bob.fetch(blob, &folder.join("fetched"))?;
+    // Other content than the server has.
+    stamp(&path, 1)?;
+    ann.send_file(&path, &bob)?;
+    bob.fetch(blob, &target)?;
     let busy = async {
-        let mut done = false;
         let mut latencies = Vec::new();
-        while !done {
+        while !target.exists() {
             let (some, _) = talk(&mut carl, &mut dora, Until::Count(10)).await?;
             latencies.extend(some);
-            done = folder.join("fetched").exists();
         }
         anyhow::Ok(latencies)
     };
     let same = talk(&mut ann, &mut bob, Until::Done);
     let (busy, same) = futures_lite::future::zip(busy, same).await;
-    let (busy, (same, transfers_s)) = (busy?, same?);
+    let (busy, (same, both_s)) = (busy?, same?);
 
-    let speed = |seconds: f64| size as f64 / 1e6 / seconds;
-    let mut report = json!({
-        "workload": "file", "mib": args.mib,
-        "raw_mb_per_s": speed(raw_s),
-        "upload_mb_per_s": speed(upload_s), "upload_of_raw": raw_s / upload_s,
-        "download_mb_per_s": speed(download_s), "download_of_raw": raw_s / download_s,
-        "both_ways_s": transfers_s,
-    });
+    let mut report = json!({ "workload": "lanes", "bytes": size, "both_ways_s": both_s });
     for (name, mut latencies) in [
         ("idle", idle),
         ("idle_same_link", idle_same),
@@ -99,10 +62,6 @@ async fn measure(
         report[format!("{name}_messages")] = latencies.len().into();
         report[format!("{name}_p50_us")] = at(0.5).into();
         report[format!("{name}_p99_us")] = at(0.99).into();
-    }
-    if server.is_some() {
-        report["server_cpu_s_per_gb_up"] = (upload_cpu_s / (size as f64 / 1e9)).into();
-        report["server_cpu_s_per_gb_down"] = (download_cpu_s / (size as f64 / 1e9)).into();
     }
     Ok(report)
 }
@@ -181,7 +140,7 @@ impl Person {
         Ok(())
     }
 
-    async fn upload(&mut self, path: &PathBuf, to: &mut Self) -> Result<BlobId> {
+    async fn upload(&mut self, path: &Path, to: &mut Self) -> Result<BlobId> {
         self.send_file(path, to)?;
         self.until(|event| matches!(event, Event::Acked { .. }))
             .await?;
@@ -243,58 +202,6 @@ async fn talk(one: &mut Person, other: &mut Person, until: Until) -> Result<(Vec
         Timer::after(PAUSE).await;
     }
     Ok((latencies, begun.elapsed().as_secs_f64()))
-}
-
-/// The same file over a plain TCP stream of this machine, from disk to disk, synced at the end.
-fn blocking_copy(from: &Path, to: &Path) -> Result<f64> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    let target = to.to_owned();
-    let receiver = thread::spawn(move || -> io::Result<()> {
-        let (mut stream, _) = listener.accept()?;
-        let mut file = File::create(target)?;
-        copy(&mut stream, &mut file)?;
-        file.sync_all()?;
-        stream.write_all(b"!")
-    });
-    let begun = Instant::now();
-    let mut stream = TcpStream::connect(address)?;
-    copy(&mut File::open(from)?, &mut stream)?;
-    stream.shutdown(std::net::Shutdown::Write)?;
-    stream.read_exact(&mut [0])?;
-    let took = begun.elapsed().as_secs_f64();
-    match receiver.join() {
-        Ok(done) => done?,
-        Err(_) => bail!("the copy panicked"),
-    }
-    fs::remove_file(to)?;
-    Ok(took)
-}
-
-/// Through memory of ours: the system's shortcuts between a file and a socket are nobody's baseline.
-fn copy(from: &mut dyn io::Read, to: &mut dyn io::Write) -> io::Result<()> {
-    let mut block = vec![0; 256 * 1024];
-    loop {
-        match from.read(&mut block)? {
-            0 => return Ok(()),
-            length => to.write_all(block.get(..length).unwrap_or_default())?,
-        }
-    }
-}
-
-fn make_file(path: &Path, size: u64) -> Result<()> {
-    ensure!(size > 0, "a bench needs a file with something in it");
-    let mut file = File::create(path)?;
-    let mut block = vec![0; 1 << 20];
-    let mut left = size;
-    while left > 0 {
-        fastrand::fill(&mut block);
-        let length = left.min(block.len() as u64);
-        file.write_all(block.get(..length as usize).unwrap_or_default())?;
-        left -= length;
-    }
-    file.sync_all()?;
-    Ok(())
 }
 
 /// Messages that are measured while nothing else goes on.
