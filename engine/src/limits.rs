@@ -197,9 +197,12 @@ pub const UPLOADS: usize = 16 * 1024;
 pub const UPLOAD_EXPIRES: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Uploads are looked through for old ones this often.
 pub const UPLOAD_LOOK: Duration = Duration::from_secs(3600);
-/// Bytes of an upload between two syncs. Less would hold the stream up, more would make the disk busy
-/// for so long that messages had to wait for it.
+/// Bytes of an upload between two syncs. More would make the disk busy for so long that messages had
+/// to wait for it.
 pub const BLOB_SYNC_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of an upload that are written while the disk syncs those before. Then the stream waits: what
+/// the disk can't follow is not taken.
+pub const BLOB_AHEAD_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of files that a memory store keeps.
 pub const MEMORY_BLOB_BYTES: u64 = 256 * 1024 * 1024;
 /// Bytes of the disk that files leave free, for what people say.

@@ -95,7 +95,7 @@ impl World {
             lobby: RoomName::new("lobby").ok(),
             epoch_seed,
             durable: true,
-            files: chat_engine::FileRules::default(),
+            files: FileRules::default(),
         };
         let random = Box::new(Seeded(self.server.rng.fork()));
         let mut hub = Hub::new(policy, self.disk.load(), random);
