@@ -85,7 +85,7 @@ fn answer(text: &str) -> Option<String> {
         "!ping" => Some("pong".to_owned()),
         "!roll" => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-            Some(format!("{}", now.subsec_nanos() / 1000 % 6 + 1))
+            Some(format!("{}", now.subsec_micros() % 6 + 1))
         }
         _ => None,
     }
