@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 
 use futures_lite::{AsyncRead, AsyncWrite};
 
@@ -78,6 +79,43 @@ impl Client {
     /// Dropping the future loses nothing.
     pub async fn next_event(&self) -> Option<Event> {
         self.end.0.next_event().await
+    }
+
+    /// The next event, if one is there now; the end of them after [`Event::Closed`]. Otherwise as
+    /// [`next_event`](Self::next_event), for programs that wait in a way of their own, which
+    /// [`on_news`](Self::on_news) tells when to ask.
+    #[must_use]
+    pub fn poll_event(&self) -> Poll<Option<Event>> {
+        self.end.0.poll_event()
+    }
+
+    /// Has a hook called whenever there is something to take, maybe more often, from the thread that
+    /// brings it, which holds no lock. The first hook stays.
+    pub fn on_news(&self, hook: impl Fn() + Send + Sync + 'static) {
+        self.end.0.set_hook(Box::new(hook));
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) is ready.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.end.0.has_news()
+    }
+
+    /// How many events wait to be taken.
+    #[must_use]
+    pub fn events_waiting(&self) -> usize {
+        self.end.0.events_waiting()
+    }
+
+    /// Once the client left and everything that stays open was told: whether nothing stayed open.
+    #[must_use]
+    pub fn is_settled(&self) -> Option<bool> {
+        self.end.0.is_settled()
+    }
+
+    /// Says that nobody will take events any more, as dropping the last clone does.
+    pub fn disown(&self) {
+        self.end.0.app_gone();
     }
 
     async fn open_by(

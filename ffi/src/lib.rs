@@ -16,14 +16,35 @@ pub mod api;
 mod client;
 mod desk;
 mod event;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod fault;
 mod guard;
 mod handle;
 mod input;
+mod json;
 pub mod limits;
+mod link;
 mod log;
 mod options;
 mod output;
-mod request;
+mod pipe;
 mod runtime;
 mod server;
-mod status;
+pub mod status;
+
+use chat_engine::{SendId, UnixTime};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A new send id by this machine's clock.
+fn send_id() -> guard::Outcome<SendId> {
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).map_err(|error| {
+        guard::Fault::new(status::CHAT_LOCAL, format!("no randomness: {error}"))
+    })?;
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    Ok(SendId::new(UnixTime::from_millis(millis), random))
+}

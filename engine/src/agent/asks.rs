@@ -42,6 +42,11 @@ impl Asks {
         self.waiting.push_back(ask);
     }
 
+    /// Forgets a request that did not go out.
+    pub(super) fn abandon(&mut self, command: CommandId) {
+        self.waiting.retain(|ask| ask.command != command);
+    }
+
     /// The command of the next request to go out.
     pub(super) fn next_command(&self) -> Option<CommandId> {
         self.waiting.front().map(|ask| ask.command)

@@ -35,6 +35,9 @@ pub enum Command {
     /// [`Event::Refused`] `no_such_entry`; the send itself ends with [`Event::Canceled`]. An item that
     /// was already on its way may still arrive.
     Cancel(SendId),
+    /// Give up a command. A request that waits for a link is not asked; the answer of one that is on
+    /// its way still comes. The item of a send is cancelled, as by [`Command::Cancel`]. No answer.
+    Abandon(CommandId),
     /// Ask the server. Answered by [`Event::Answer`] or [`Event::Refused`]. Needs a link: without one
     /// it waits for the next, and is asked once.
     Ask(Request),

@@ -179,6 +179,8 @@ impl Agent {
     /// Takes something that happened outside.
     pub fn handle(&mut self, input: Input, now: Now, effects: &mut Vec<Effect>) {
         match input {
+            // Somebody may have left before the start.
+            Input::Start if self.end.is_some() => {}
             Input::Start => self.connect(effects),
             Input::ServerKey {
                 link,
@@ -212,7 +214,11 @@ impl Agent {
         // Somebody who waits for a flush may still have to let it happen, or give up on it.
         let late = matches!(
             command,
-            Command::Trust(_) | Command::Cancel(_) | Command::Leave { .. } | Command::Outbox
+            Command::Trust(_)
+                | Command::Cancel(_)
+                | Command::Abandon(_)
+                | Command::Leave { .. }
+                | Command::Outbox
         );
         if self.end.is_some() || (self.leave.is_some() && !late) {
             return Err(Error::Closed);
@@ -270,6 +276,19 @@ impl Agent {
         self.queue.has_event()
     }
 
+    /// How many events wait to be taken.
+    #[must_use]
+    pub fn events_waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// At the end, once everything that stays open was told: whether nothing stayed open.
+    #[must_use]
+    pub fn is_settled(&self) -> Option<bool> {
+        let end = self.end.as_ref()?;
+        (end.stage != EndStage::Winding).then_some(end.settled)
+    }
+
     /// Whether it is over: [`Event::Closed`] is in the queue or was taken, and nothing is left to do.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -291,27 +310,25 @@ impl Agent {
                 id: send_id,
                 label,
             } => self.send((id, label), target, body, send_id, now, effects)?,
-            Command::Cancel(send_id) => match self.outbox.cancel(send_id) {
-                Some(settled) => {
-                    if settled.blocked && self.link.is_up() {
-                        effects.push(Effect::Write(ToServer::Cancel {
-                            target: settled.target.clone(),
-                            id: send_id,
-                        }));
-                    }
-                    let drop = vec![ProfileChange::DropItem(send_id)];
-                    self.save(drop, vec![AfterSave::Canceled(id, settled)], effects);
+            Command::Cancel(send_id) => {
+                if !self.cancel(id, send_id, effects) {
+                    self.queue.push(Event::Refused {
+                        command: Some(id),
+                        label: String::new(),
+                        id: Some(send_id),
+                        refusal: Refusal::because(
+                            Code::NoSuchEntry,
+                            "there is no such message in the outbox; it may have arrived already",
+                        ),
+                    });
                 }
-                None => self.queue.push(Event::Refused {
-                    command: Some(id),
-                    label: String::new(),
-                    id: Some(send_id),
-                    refusal: Refusal::because(
-                        Code::NoSuchEntry,
-                        "there is no such message in the outbox; it may have arrived already",
-                    ),
-                }),
-            },
+            }
+            Command::Abandon(command) => {
+                self.asks.abandon(command);
+                if let Some(send_id) = self.outbox.sent_by(command) {
+                    self.cancel(id, send_id, effects);
+                }
+            }
             Command::Ask(request) => {
                 check_request(&request)?;
                 if self.asks.is_full() || self.queue.is_full() {
@@ -405,6 +422,22 @@ impl Agent {
             }
         }
         Ok(())
+    }
+
+    /// Takes an item out of the outbox, if it is there.
+    fn cancel(&mut self, id: CommandId, send_id: SendId, effects: &mut Vec<Effect>) -> bool {
+        let Some(settled) = self.outbox.cancel(send_id) else {
+            return false;
+        };
+        if settled.blocked && self.link.is_up() {
+            effects.push(Effect::Write(ToServer::Cancel {
+                target: settled.target.clone(),
+                id: send_id,
+            }));
+        }
+        let drop = vec![ProfileChange::DropItem(send_id)];
+        self.save(drop, vec![AfterSave::Canceled(id, settled)], effects);
+        true
     }
 
     fn new_send_id(&mut self, now: Now) -> SendId {

@@ -114,6 +114,11 @@ impl Queue {
         !self.events.is_empty() || self.dropped > 0
     }
 
+    /// How many events wait.
+    pub(super) fn len(&self) -> usize {
+        self.events.len() + usize::from(self.dropped > 0)
+    }
+
     /// Whether nothing that adds to it should be begun.
     pub(super) fn is_full(&self) -> bool {
         self.events.len() >= limits::EVENTS || self.bytes >= limits::EVENT_BYTES

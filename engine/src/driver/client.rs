@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use async_io::Timer;
@@ -36,7 +36,12 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// The application waits for events.
     news: Wakeup,
+    /// The application is told that it has something to take.
+    hook: OnceLock<Hook>,
 }
+
+/// Called without a lock, from whatever thread has news.
+pub(crate) type Hook = Box<dyn Fn() + Send + Sync>;
 
 struct State {
     agent: Agent,
@@ -115,6 +120,7 @@ impl Shared {
                 ended: false,
             }),
             news: Wakeup::new(),
+            hook: OnceLock::new(),
         })
     }
 
@@ -137,6 +143,32 @@ impl Shared {
             }
             listener.await;
         }
+    }
+
+    /// The next event, or the end of them, if it is there now.
+    pub(crate) fn poll_event(&self) -> Poll<Option<Event>> {
+        self.take_event().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) has an answer.
+    pub(crate) fn has_news(&self) -> bool {
+        let state = self.lock();
+        state.agent.has_event() || state.ended || state.driver_gone
+    }
+
+    pub(crate) fn events_waiting(&self) -> usize {
+        self.lock().agent.events_waiting()
+    }
+
+    pub(crate) fn is_settled(&self) -> Option<bool> {
+        let state = self.lock();
+        let settled = state.agent.is_settled();
+        settled.or_else(|| state.driver_gone.then_some(false))
+    }
+
+    /// Sets the hook, once.
+    pub(crate) fn set_hook(&self, hook: Hook) {
+        let _ = self.hook.set(hook);
     }
 
     /// Nobody will ask for events or give commands any more.
@@ -179,6 +211,9 @@ impl Shared {
         }
         if news {
             self.news.notify(usize::MAX);
+            if let Some(hook) = self.hook.get() {
+                hook();
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use crate::{input, options, output};
 
 /// A client: one account on one server, over as many connections as it takes. A number in a pointer's
 /// clothes: it points nowhere.
+#[derive(Debug)]
 pub struct chat_client {
     _opaque: (),
 }
@@ -229,10 +230,7 @@ pub unsafe extern "C" fn chat_client_interrupt(client: *mut chat_client) -> chat
 /// @threadsafe yes
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn chat_client_close(
-    client: *mut chat_client,
-    flush_ms: u32,
-) -> chat_status {
+pub unsafe extern "C" fn chat_client_close(client: *mut chat_client, flush_ms: u32) -> chat_status {
     guard(|| handle::client(client)?.close(flush_ms))
 }
 
@@ -323,10 +321,7 @@ pub unsafe extern "C" fn chat_client_trust(
 /// @threadsafe yes
 /// @since 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn chat_client_cancel(
-    client: *mut chat_client,
-    request: u64,
-) -> chat_status {
+pub unsafe extern "C" fn chat_client_cancel(client: *mut chat_client, request: u64) -> chat_status {
     guard(|| handle::client(client)?.cancel(request))
 }
 

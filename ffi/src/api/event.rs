@@ -10,6 +10,7 @@ use crate::status::chat_status;
 
 /// Something that happened, or an item of a list in it. A number in a pointer's clothes: it points
 /// nowhere. May be used by any thread, also after its client is gone, until `chat_event_free`.
+#[derive(Debug)]
 pub struct chat_event {
     _opaque: (),
 }
@@ -158,7 +159,9 @@ pub unsafe extern "C" fn chat_event_free(event: *mut chat_event) -> chat_status 
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_to_json(event: *const chat_event) -> *mut c_char {
-    guard_or(std::ptr::null_mut(), || Ok(output::string(&handle::event(event)?.json())))
+    guard_or(std::ptr::null_mut(), || {
+        Ok(output::string(&handle::event(event)?.json()))
+    })
 }
 
 /// What the event is.
@@ -191,7 +194,9 @@ pub unsafe extern "C" fn chat_event_request(event: *const chat_event) -> u64 {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_status(event: *const chat_event) -> chat_status {
-    guard_or(crate::status::CHAT_BAD_HANDLE, || Ok(handle::event(event)?.status))
+    guard_or(crate::status::CHAT_BAD_HANDLE, || {
+        Ok(handle::event(event)?.status)
+    })
 }
 
 /// How many items its list has.
@@ -246,7 +251,10 @@ pub unsafe extern "C" fn chat_event_flags(event: *const chat_event) -> chat_flag
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_place(event: *const chat_event) -> *const c_char {
-    guard_or(c"".as_ptr(), || Ok(handle::event(event)?.text(Field::Place)))
+    guard_or(
+        c"".as_ptr(),
+        || Ok(handle::event(event)?.text(Field::Place)),
+    )
 }
 
 /// Length of `chat_event_place`.
@@ -290,7 +298,9 @@ pub unsafe extern "C" fn chat_event_from_len(event: *const chat_event) -> usize 
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_account(event: *const chat_event) -> *const c_char {
-    guard_or(c"".as_ptr(), || Ok(handle::event(event)?.text(Field::Account)))
+    guard_or(c"".as_ptr(), || {
+        Ok(handle::event(event)?.text(Field::Account))
+    })
 }
 
 /// Length of `chat_event_account`.
@@ -335,7 +345,9 @@ pub unsafe extern "C" fn chat_event_text_len(event: *const chat_event) -> usize 
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_conversation(event: *const chat_event) -> *const c_char {
-    guard_or(c"".as_ptr(), || Ok(handle::event(event)?.text(Field::Conversation)))
+    guard_or(c"".as_ptr(), || {
+        Ok(handle::event(event)?.text(Field::Conversation))
+    })
 }
 
 /// Length of `chat_event_conversation`.
@@ -346,7 +358,10 @@ pub unsafe extern "C" fn chat_event_conversation(event: *const chat_event) -> *c
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_conversation_len(event: *const chat_event) -> usize {
-    guard_or(0, || Ok(handle::event(event)?.text_len(Field::Conversation)))
+    guard_or(
+        0,
+        || Ok(handle::event(event)?.text_len(Field::Conversation)),
+    )
 }
 
 /// What the application called the send.
@@ -357,7 +372,10 @@ pub unsafe extern "C" fn chat_event_conversation_len(event: *const chat_event) -
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_label(event: *const chat_event) -> *const c_char {
-    guard_or(c"".as_ptr(), || Ok(handle::event(event)?.text(Field::Label)))
+    guard_or(
+        c"".as_ptr(),
+        || Ok(handle::event(event)?.text(Field::Label)),
+    )
 }
 
 /// Length of `chat_event_label`.
@@ -379,7 +397,9 @@ pub unsafe extern "C" fn chat_event_label_len(event: *const chat_event) -> usize
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_reason(event: *const chat_event) -> *const c_char {
-    guard_or(c"".as_ptr(), || Ok(handle::event(event)?.text(Field::Reason)))
+    guard_or(c"".as_ptr(), || {
+        Ok(handle::event(event)?.text(Field::Reason))
+    })
 }
 
 /// Length of `chat_event_reason`.
@@ -401,7 +421,9 @@ pub unsafe extern "C" fn chat_event_reason_len(event: *const chat_event) -> usiz
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_message(event: *const chat_event) -> *const c_char {
-    guard_or(c"".as_ptr(), || Ok(handle::event(event)?.text(Field::Message)))
+    guard_or(c"".as_ptr(), || {
+        Ok(handle::event(event)?.text(Field::Message))
+    })
 }
 
 /// Length of `chat_event_message`.
@@ -445,7 +467,9 @@ pub unsafe extern "C" fn chat_event_name_len(event: *const chat_event) -> usize 
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_media_type(event: *const chat_event) -> *const c_char {
-    guard_or(c"".as_ptr(), || Ok(handle::event(event)?.text(Field::MediaType)))
+    guard_or(c"".as_ptr(), || {
+        Ok(handle::event(event)?.text(Field::MediaType))
+    })
 }
 
 /// Length of `chat_event_media_type`.
@@ -467,7 +491,9 @@ pub unsafe extern "C" fn chat_event_media_type_len(event: *const chat_event) -> 
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_fingerprint(event: *const chat_event) -> *const c_char {
-    guard_or(c"".as_ptr(), || Ok(handle::event(event)?.text(Field::Fingerprint)))
+    guard_or(c"".as_ptr(), || {
+        Ok(handle::event(event)?.text(Field::Fingerprint))
+    })
 }
 
 /// Length of `chat_event_fingerprint`.
@@ -489,7 +515,9 @@ pub unsafe extern "C" fn chat_event_fingerprint_len(event: *const chat_event) ->
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_known_fingerprint(event: *const chat_event) -> *const c_char {
-    guard_or(c"".as_ptr(), || Ok(handle::event(event)?.text(Field::KnownFingerprint)))
+    guard_or(c"".as_ptr(), || {
+        Ok(handle::event(event)?.text(Field::KnownFingerprint))
+    })
 }
 
 /// Length of `chat_event_known_fingerprint`.
@@ -500,7 +528,9 @@ pub unsafe extern "C" fn chat_event_known_fingerprint(event: *const chat_event) 
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_known_fingerprint_len(event: *const chat_event) -> usize {
-    guard_or(0, || Ok(handle::event(event)?.text_len(Field::KnownFingerprint)))
+    guard_or(0, || {
+        Ok(handle::event(event)?.text_len(Field::KnownFingerprint))
+    })
 }
 
 /// To be passed on for the next page of a list; empty on the last one.
@@ -533,7 +563,9 @@ pub unsafe extern "C" fn chat_event_next_len(event: *const chat_event) -> usize 
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_send_id(event: *const chat_event) -> *const u8 {
-    guard_or(std::ptr::null(), || Ok(handle::event(event)?.bytes(Field::SendId)))
+    guard_or(std::ptr::null(), || {
+        Ok(handle::event(event)?.bytes(Field::SendId))
+    })
 }
 
 /// Length of `chat_event_send_id`.
@@ -555,7 +587,9 @@ pub unsafe extern "C" fn chat_event_send_id_len(event: *const chat_event) -> usi
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_blob(event: *const chat_event) -> *const u8 {
-    guard_or(std::ptr::null(), || Ok(handle::event(event)?.bytes(Field::Blob)))
+    guard_or(std::ptr::null(), || {
+        Ok(handle::event(event)?.bytes(Field::Blob))
+    })
 }
 
 /// Length of `chat_event_blob`.
@@ -577,7 +611,9 @@ pub unsafe extern "C" fn chat_event_blob_len(event: *const chat_event) -> usize 
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_hash(event: *const chat_event) -> *const u8 {
-    guard_or(std::ptr::null(), || Ok(handle::event(event)?.bytes(Field::Hash)))
+    guard_or(std::ptr::null(), || {
+        Ok(handle::event(event)?.bytes(Field::Hash))
+    })
 }
 
 /// Length of `chat_event_hash`.

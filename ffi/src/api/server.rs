@@ -14,6 +14,7 @@ use crate::status::chat_status;
 use crate::{input, options, output};
 
 /// A server. A number in a pointer's clothes: it points nowhere.
+#[derive(Debug)]
 pub struct chat_server {
     _opaque: (),
 }
@@ -322,7 +323,11 @@ pub unsafe extern "C" fn chat_server_add_account(
         // SAFETY: the caller promises that a non-NULL `password` ends with NUL.
         let password = unsafe { input::text_if(password, input::PASSWORD) }?.map(str::to_owned);
         let rights = input::rights(rights)?;
-        let id = handle::server(server)?.ask(Ask::AddAccount { account, password, rights })?;
+        let id = handle::server(server)?.ask(Ask::AddAccount {
+            account,
+            password,
+            rights,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -349,7 +354,10 @@ pub unsafe extern "C" fn chat_server_set_password(
         let account = unsafe { input::account(account) }?;
         // SAFETY: the caller promises that a non-NULL `password` ends with NUL.
         let password = unsafe { input::text(password, input::PASSWORD) }?;
-        let id = handle::server(server)?.ask(Ask::SetPassword { account, password: password.to_owned() })?;
+        let id = handle::server(server)?.ask(Ask::SetPassword {
+            account,
+            password: password.to_owned(),
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -525,7 +533,13 @@ pub unsafe extern "C" fn chat_server_kick(
         let room = unsafe { input::room(room) }?;
         // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
         let account = unsafe { input::account(account) }?;
-        let id = handle::server(server)?.ask(Ask::Change { room, account, change: Change::Kicked, role: None, seconds: 0 })?;
+        let id = handle::server(server)?.ask(Ask::Change {
+            room,
+            account,
+            change: Change::Kicked,
+            role: None,
+            seconds: 0,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -552,7 +566,13 @@ pub unsafe extern "C" fn chat_server_ban(
         let room = unsafe { input::room(room) }?;
         // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
         let account = unsafe { input::account(account) }?;
-        let id = handle::server(server)?.ask(Ask::Change { room, account, change: Change::Banned, role: None, seconds: 0 })?;
+        let id = handle::server(server)?.ask(Ask::Change {
+            room,
+            account,
+            change: Change::Banned,
+            role: None,
+            seconds: 0,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -579,7 +599,13 @@ pub unsafe extern "C" fn chat_server_unban(
         let room = unsafe { input::room(room) }?;
         // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
         let account = unsafe { input::account(account) }?;
-        let id = handle::server(server)?.ask(Ask::Change { room, account, change: Change::Unbanned, role: None, seconds: 0 })?;
+        let id = handle::server(server)?.ask(Ask::Change {
+            room,
+            account,
+            change: Change::Unbanned,
+            role: None,
+            seconds: 0,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -608,7 +634,13 @@ pub unsafe extern "C" fn chat_server_mute(
         let room = unsafe { input::room(room) }?;
         // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
         let account = unsafe { input::account(account) }?;
-        let id = handle::server(server)?.ask(Ask::Change { room, account, change: Change::Muted, role: None, seconds })?;
+        let id = handle::server(server)?.ask(Ask::Change {
+            room,
+            account,
+            change: Change::Muted,
+            role: None,
+            seconds,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -635,7 +667,13 @@ pub unsafe extern "C" fn chat_server_unmute(
         let room = unsafe { input::room(room) }?;
         // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
         let account = unsafe { input::account(account) }?;
-        let id = handle::server(server)?.ask(Ask::Change { room, account, change: Change::Unmuted, role: None, seconds: 0 })?;
+        let id = handle::server(server)?.ask(Ask::Change {
+            room,
+            account,
+            change: Change::Unmuted,
+            role: None,
+            seconds: 0,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -665,7 +703,13 @@ pub unsafe extern "C" fn chat_server_role(
         // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
         let account = unsafe { input::account(account) }?;
         let role = Some(input::role(role)?);
-        let id = handle::server(server)?.ask(Ask::Change { room, account, change: Change::Role, role, seconds: 0 })?;
+        let id = handle::server(server)?.ask(Ask::Change {
+            room,
+            account,
+            change: Change::Role,
+            role,
+            seconds: 0,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })

@@ -320,7 +320,11 @@ pub unsafe extern "C" fn chat_client_create(
         let is_public = is_public != 0;
         let history = input::history(history)?;
         let client = handle::client(client)?;
-        let id = client.ask(Request::Create { room, public: is_public, history })?;
+        let id = client.ask(Request::Create {
+            room,
+            public: is_public,
+            history,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -344,7 +348,13 @@ pub unsafe extern "C" fn chat_client_join(
         // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
         let room = unsafe { input::room(room) }?;
         let client = handle::client(client)?;
-        let id = client.ask(Request::Change { target: Target::Room(room), account: None, change: Change::Joined, role: None, seconds: 0 })?;
+        let id = client.ask(Request::Change {
+            target: Target::Room(room),
+            account: None,
+            change: Change::Joined,
+            role: None,
+            seconds: 0,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -368,7 +378,13 @@ pub unsafe extern "C" fn chat_client_leave(
         // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
         let room = unsafe { input::room(room) }?;
         let client = handle::client(client)?;
-        let id = client.ask(Request::Change { target: Target::Room(room), account: None, change: Change::Left, role: None, seconds: 0 })?;
+        let id = client.ask(Request::Change {
+            target: Target::Room(room),
+            account: None,
+            change: Change::Left,
+            role: None,
+            seconds: 0,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -396,7 +412,13 @@ pub unsafe extern "C" fn chat_client_invite(
         // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
         let account = unsafe { input::account(account) }?;
         let client = handle::client(client)?;
-        let id = client.ask(Request::Change { target: Target::Room(room), account: Some(account), change: Change::Invited, role: None, seconds: 0 })?;
+        let id = client.ask(Request::Change {
+            target: Target::Room(room),
+            account: Some(account),
+            change: Change::Invited,
+            role: None,
+            seconds: 0,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -424,7 +446,13 @@ pub unsafe extern "C" fn chat_client_kick(
         // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
         let account = unsafe { input::account(account) }?;
         let client = handle::client(client)?;
-        let id = client.ask(Request::Change { target: Target::Room(room), account: Some(account), change: Change::Kicked, role: None, seconds: 0 })?;
+        let id = client.ask(Request::Change {
+            target: Target::Room(room),
+            account: Some(account),
+            change: Change::Kicked,
+            role: None,
+            seconds: 0,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -452,7 +480,13 @@ pub unsafe extern "C" fn chat_client_ban(
         // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
         let account = unsafe { input::account(account) }?;
         let client = handle::client(client)?;
-        let id = client.ask(Request::Change { target: Target::Room(room), account: Some(account), change: Change::Banned, role: None, seconds: 0 })?;
+        let id = client.ask(Request::Change {
+            target: Target::Room(room),
+            account: Some(account),
+            change: Change::Banned,
+            role: None,
+            seconds: 0,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -480,7 +514,13 @@ pub unsafe extern "C" fn chat_client_unban(
         // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
         let account = unsafe { input::account(account) }?;
         let client = handle::client(client)?;
-        let id = client.ask(Request::Change { target: Target::Room(room), account: Some(account), change: Change::Unbanned, role: None, seconds: 0 })?;
+        let id = client.ask(Request::Change {
+            target: Target::Room(room),
+            account: Some(account),
+            change: Change::Unbanned,
+            role: None,
+            seconds: 0,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -510,7 +550,13 @@ pub unsafe extern "C" fn chat_client_mute(
         // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
         let account = unsafe { input::account(account) }?;
         let client = handle::client(client)?;
-        let id = client.ask(Request::Change { target: Target::Room(room), account: Some(account), change: Change::Muted, role: None, seconds: seconds })?;
+        let id = client.ask(Request::Change {
+            target: Target::Room(room),
+            account: Some(account),
+            change: Change::Muted,
+            role: None,
+            seconds,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -538,7 +584,13 @@ pub unsafe extern "C" fn chat_client_unmute(
         // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
         let account = unsafe { input::account(account) }?;
         let client = handle::client(client)?;
-        let id = client.ask(Request::Change { target: Target::Room(room), account: Some(account), change: Change::Unmuted, role: None, seconds: 0 })?;
+        let id = client.ask(Request::Change {
+            target: Target::Room(room),
+            account: Some(account),
+            change: Change::Unmuted,
+            role: None,
+            seconds: 0,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -569,7 +621,13 @@ pub unsafe extern "C" fn chat_client_role(
         let account = unsafe { input::account(account) }?;
         let role = input::role(role)?;
         let client = handle::client(client)?;
-        let id = client.ask(Request::Change { target: Target::Room(room), account: Some(account), change: Change::Role, role: Some(role), seconds: 0 })?;
+        let id = client.ask(Request::Change {
+            target: Target::Room(room),
+            account: Some(account),
+            change: Change::Role,
+            role: Some(role),
+            seconds: 0,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -623,7 +681,10 @@ pub unsafe extern "C" fn chat_client_members(
         // SAFETY: the caller promises that a non-NULL `next` ends with NUL.
         let next = unsafe { input::text_if(next, input::PAGE) }?.map(str::to_owned);
         let client = handle::client(client)?;
-        let id = client.ask(Request::Members { target: place, after: next })?;
+        let id = client.ask(Request::Members {
+            target: place,
+            after: next,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -704,7 +765,11 @@ pub unsafe extern "C" fn chat_client_history(
         // SAFETY: the caller promises that a non-NULL `place` ends with NUL.
         let place = unsafe { input::place(place) }?;
         let client = handle::client(client)?;
-        let id = client.ask(Request::History { target: place, from: input::history_from(from, seq)?, limit: input::history_limit(limit) })?;
+        let id = client.ask(Request::History {
+            target: place,
+            from: input::history_from(from, seq)?,
+            limit: input::history_limit(limit),
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -737,7 +802,11 @@ pub unsafe extern "C" fn chat_client_search(
         // SAFETY: the caller promises that a non-NULL `next` ends with NUL.
         let next = unsafe { input::text_if(next, input::PAGE) }?.map(str::to_owned);
         let client = handle::client(client)?;
-        let id = client.ask(Request::Search { target: place, text: text.to_owned(), after: next })?;
+        let id = client.ask(Request::Search {
+            target: place,
+            text: text.to_owned(),
+            after: next,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -832,7 +901,9 @@ pub unsafe extern "C" fn chat_client_revoke(
 ) -> chat_status {
     guard(|| {
         let client = handle::client(client)?;
-        let id = client.ask(Request::Revoke { device: DeviceId(device) })?;
+        let id = client.ask(Request::Revoke {
+            device: DeviceId(device),
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -863,7 +934,11 @@ pub unsafe extern "C" fn chat_client_password(
         let new_password = unsafe { input::text(new_password, input::PASSWORD) }?;
         let keep_devices = keep_devices != 0;
         let client = handle::client(client)?;
-        let id = client.ask(Request::Password { old: old_password.map(str::to_owned), new: new_password.to_owned(), keep_devices })?;
+        let id = client.ask(Request::Password {
+            old: old_password.map(str::to_owned),
+            new: new_password.to_owned(),
+            keep_devices,
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
@@ -895,7 +970,11 @@ pub unsafe extern "C" fn chat_client_command(
         // SAFETY: the caller promises that a non-NULL `args` ends with NUL.
         let args = unsafe { input::text_if(args, input::TEXT) }?;
         let client = handle::client(client)?;
-        let id = client.ask(Request::Command { target: place, name: name.to_owned(), args: args.unwrap_or_default().to_owned() })?;
+        let id = client.ask(Request::Command {
+            target: place,
+            name: name.to_owned(),
+            args: args.unwrap_or_default().to_owned(),
+        })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
         unsafe { output::put_if(request, id) }
     })
