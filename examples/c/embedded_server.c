@@ -43,12 +43,22 @@ static int start_client(chat_server *server, chat_client **client)
     options.password = "nobody else is the host";
     options.register_account = 1;
     options.fingerprint = chat_server_fingerprint(server);
-    if (chat_client_new(&options, client) != CHAT_OK || chat_client_connect(*client, NULL) != CHAT_OK
-        || chat_client_send(*client, "lobby", "welcome", NULL, NULL) != CHAT_OK) {
+    if (chat_client_new(&options, client) != CHAT_OK || chat_client_connect(*client, NULL) != CHAT_OK) {
         fprintf(stderr, "embedded_server: %s\n", chat_last_error());
         return -1;
     }
     return 0;
+}
+
+static void welcome(chat_client *client, const char *who)
+{
+    char text[128];
+
+    if (strcmp(who, chat_client_account(client)) == 0)
+        return;
+    snprintf(text, sizeof text, "welcome, %s", who);
+    if (chat_client_send(client, "lobby", text, NULL, NULL) != CHAT_OK)
+        fprintf(stderr, "embedded_server: %s\n", chat_last_error());
 }
 
 static void print_stats(chat_server *server)
@@ -72,7 +82,10 @@ int main(void)
 
     /* A real host has a loop of its own, and takes events there: see game_sdl2.c. */
     while (chat_client_next_event(client, -1, &event) == CHAT_OK) {
-        if (chat_event_get_type(event) == CHAT_EVENT_MESSAGE) {
+        if (chat_event_get_type(event) == CHAT_EVENT_MEMBER
+            && chat_event_change(event) == CHAT_CHANGE_JOINED) {
+            welcome(client, chat_event_account(event));
+        } else if (chat_event_get_type(event) == CHAT_EVENT_MESSAGE) {
             printf("<%s> %s\n", chat_event_from(event), printable(chat_event_text(event)));
             fflush(stdout);
             if (strcmp(chat_event_text(event), "shut down") == 0) {

@@ -4,7 +4,8 @@
  *   gcc epoll_many.c -o epoll_many $(pkg-config --cflags --libs chat)
  *   CHAT_PASSWORD='correct horse battery' ./epoll_many '127.0.0.1:7878' SHA256:... 100
  *
- * Each comes in under a name of its own and says one thing; it ends when each of them has heard all.
+ * Each comes in under a name of its own; when all are there each says one thing; it ends when each of
+ * them has heard all.
  */
 
 #include <chat.h>
@@ -23,7 +24,8 @@ struct member {
 };
 
 static struct member members[MOST];
-static unsigned wanted;  /* how many members there are */
+static unsigned wanted;  /* how many members there are to be */
+static unsigned present; /* how many of them are connected */
 static unsigned content; /* how many of them have heard everybody */
 
 static int come_in(struct member *member, unsigned number, char **argv, int epoll)
@@ -40,8 +42,7 @@ static int come_in(struct member *member, unsigned number, char **argv, int epol
     options.password = getenv("CHAT_PASSWORD");
     options.register_account = 1;
     if (chat_client_new(&options, &member->client) != CHAT_OK
-        || chat_client_connect(member->client, NULL) != CHAT_OK
-        || chat_client_send(member->client, "lobby", "hello from me", NULL, NULL) != CHAT_OK) {
+        || chat_client_connect(member->client, NULL) != CHAT_OK) {
         fprintf(stderr, "epoll_many: %s: %s\n", name, chat_last_error());
         return -1;
     }
@@ -55,6 +56,14 @@ static int come_in(struct member *member, unsigned number, char **argv, int epol
     return 0;
 }
 
+static void say_hello(void)
+{
+    for (unsigned number = 0; number < wanted; number++) {
+        if (chat_client_send(members[number].client, "lobby", "hello", NULL, NULL) != CHAT_OK)
+            fprintf(stderr, "epoll_many: %s\n", chat_last_error());
+    }
+}
+
 /* Takes the events of one member. Returns -1 when something went wrong. */
 static int take_events(struct member *member)
 {
@@ -63,6 +72,10 @@ static int take_events(struct member *member)
     while (chat_client_next_event(member->client, 0, &event) == CHAT_OK && event != NULL) {
         int failed = 0;
         switch (chat_event_get_type(event)) {
+        case CHAT_EVENT_CONNECTED:
+            if (++present == wanted)
+                say_hello();
+            break;
         case CHAT_EVENT_MESSAGE: /* in order and once: counting is enough */
             if (++member->heard == wanted)
                 content++;

@@ -4,6 +4,7 @@ import pathlib
 import struct
 import subprocess
 import tempfile
+import time
 import zlib
 
 
@@ -70,3 +71,22 @@ class Screen:
             ):
                 file.write(struct.pack(">I", len(data)) + kind + data)
                 file.write(struct.pack(">I", zlib.crc32(kind + data)))
+
+    def count(self, colour, box):
+        """How many pixels of a part (x, y, width, height) have this colour."""
+        x, y, width, height = box
+        _, _, rows = self.pixels()
+        found = 0
+        for row in rows[y : y + height]:
+            part = row[x * 3 : (x + width) * 3]
+            found += sum(part[at : at + 3] == bytes(colour) for at in range(0, len(part), 3))
+        return found
+
+    def wait(self, condition, seconds, program=""):
+        """Waits until a condition about the picture holds."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                self.save("/tmp/chat-screen.png")
+                raise AssertionError(f"the picture does not become as expected: /tmp/chat-screen.png. {program}")
+            time.sleep(0.02)
