@@ -63,10 +63,13 @@ FORCE:
 # Sections that nothing of chat.h reaches are left out.
 $(CAPI)/libchat.a: $(OUT)/libchat.so ffi/symbols.txt
 	@mkdir -p $(CAPI)
-	$(LD) -r --gc-sections $(addprefix -u ,$(shell cat ffi/symbols.txt)) \
+	@echo "$(LD) -r ... -o $(CAPI)/chat.o"
+	@$(LD) -r --gc-sections $(addprefix -u ,$(shell cat ffi/symbols.txt)) \
 		--whole-archive $(OUT)/libchat.a -o $(CAPI)/chat.o
 	@# The bitcode that the standard library carries chokes archivers that look into it.
-	$(OBJCOPY) --strip-debug -R .llvmbc -R .llvmcmd --wildcard --keep-global-symbol='chat_*' $(CAPI)/chat.o
+	@# What is undefined and nothing refers to any more goes as well: it would turn weak symbols of other
+	@# libraries into ones that have to be there.
+	$(OBJCOPY) --strip-unneeded -R .llvmbc -R .llvmcmd --wildcard --keep-global-symbol='chat_*' $(CAPI)/chat.o
 	rm -f $@
 	$(AR) crs $@ $(CAPI)/chat.o
 	rm -f $(CAPI)/chat.o

@@ -3,7 +3,7 @@
  *   gcc game_sdl2.c -o game_sdl2 $(pkg-config --cflags --libs chat sdl2) -lSDL2_test
  *   CHAT_PASSWORD='correct horse battery' ./game_sdl2 'chat://ann@127.0.0.1:7878?fp=SHA256:...' ann.profile
  *
- * T or Enter opens the line to type in, Enter sends it, Escape closes it, or the game.
+ * Enter opens the line to type in and sends it, Escape closes it, or the game.
  *
  * The chat never holds the game up: each frame takes the events that are there and goes on. There is no
  * thread, no lock and no callback in this file.
@@ -129,12 +129,6 @@ static int take_input(chat_client *client)
                 say(client, typed);
             open_line(!typing);
             break;
-        case SDLK_t:
-            if (!typing) {
-                open_line(1);
-                SDL_FlushEvent(SDL_TEXTINPUT); /* or the line would begin with this t */
-            }
-            break;
         case SDLK_BACKSPACE: /* one character, which may have several bytes */
             if (typing) {
                 size_t end = strlen(typed);
@@ -180,7 +174,7 @@ static void colour_of(SDL_Renderer *screen, const char *name)
     unsigned number = 5381;
 
     for (; *name != '\0'; name++)
-        number = number * 33 + (unsigned char)*name;
+        number = number * 31 + (unsigned char)*name;
     number %= sizeof colours / sizeof *colours;
     SDL_SetRenderDrawColor(screen, colours[number][0], colours[number][1], colours[number][2], 255);
 }
@@ -248,7 +242,7 @@ static void draw_chat(SDL_Renderer *screen)
         SDLTest_DrawString(screen, 24, y + 2, shown);
     } else {
         SDL_SetRenderDrawColor(screen, 110, 115, 140, 255);
-        SDLTest_DrawString(screen, 8, y + 2, "T to talk");
+        SDLTest_DrawString(screen, 8, y + 2, "Enter: talk");
     }
 }
 

@@ -87,6 +87,7 @@ class Screen:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
-                self.save("/tmp/chat-screen.png")
-                raise AssertionError(f"the picture does not become as expected: /tmp/chat-screen.png. {program}")
+                picture = pathlib.Path(tempfile.gettempdir()) / "chat-screen.png"
+                self.save(picture)
+                raise AssertionError(f"the picture does not become as expected: see {picture}. {program}")
             time.sleep(0.02)
