@@ -84,7 +84,6 @@ impl Client {
     /// The next event, if one is there now; the end of them after [`Event::Closed`]. Otherwise as
     /// [`next_event`](Self::next_event), for programs that wait in a way of their own, which
     /// [`on_news`](Self::on_news) tells when to ask.
-    #[must_use]
     pub fn poll_event(&self) -> Poll<Option<Event>> {
         self.end.0.poll_event()
     }

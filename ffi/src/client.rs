@@ -225,7 +225,7 @@ impl Client {
         loop {
             let until = inner.lock().leaving.map_or(until, |other| other.min(until));
             let shortened = || inner.lock().leaving.is_some_and(|other| other < until);
-            if inner.desk.wait_for(until, || told()) || !shortened() {
+            if inner.desk.wait_for(until, told) || !shortened() {
                 break;
             }
         }

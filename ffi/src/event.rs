@@ -4,4 +4,6 @@ mod record;
 mod translate;
 
 pub(crate) use record::{Field, Record};
-pub(crate) use translate::{Scene, account_item, answer, listed, of_client, outbox, target};
+pub(crate) use translate::{
+    Scene, account_item, answer, listed, member_item, of_client, outbox, room_item, target,
+};

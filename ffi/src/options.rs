@@ -94,6 +94,11 @@ unsafe impl Sized32 for chat_server_stats {
     }
 }
 
+/// What a struct is when nobody sets anything.
+pub(crate) fn defaults<T: Sized32>() -> T {
+    T::defaults()
+}
+
 /// Fills a struct with its defaults; what this version does not know of it with zeros.
 ///
 /// # Safety
@@ -228,7 +233,7 @@ pub(crate) unsafe fn read_send(options: *const chat_send_options) -> Outcome<Sen
 fn check_size<T>(size: u32) -> Outcome<usize> {
     let length = size as usize;
     let whole = length.is_multiple_of(align_of::<T>());
-    if size < 8 || size > limits::OPTIONS_BYTES || !whole {
+    if !(8..=limits::OPTIONS_BYTES).contains(&size) || !whole {
         return Err(Fault::new(
             CHAT_BAD_OPTIONS,
             format!("{size} is no size of these options; fill them with their init function"),
@@ -269,9 +274,9 @@ mod tests {
         unsafe {
             init((&raw mut later).cast::<chat_send_options>(), size).unwrap();
             assert_eq!((later.today.size, later.more), (size, 0));
-            let options = (&raw const later).cast::<chat_send_options>();
-            read_send(options).unwrap();
+            read_send((&raw const later).cast::<chat_send_options>()).unwrap();
             later.more = 1;
+            let options = (&raw const later).cast::<chat_send_options>();
             assert_eq!(read_send(options).unwrap_err().status, CHAT_BAD_OPTIONS);
         }
         let mut older = chat_send_options::defaults();

@@ -18,7 +18,7 @@ use chat_engine::{
 };
 use futures_lite::FutureExt as _;
 use rustix::net::SocketType;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::event::{CHAT_EVENT_CLOSED, CHAT_EVENT_REPLY, chat_event};
 use crate::api::server::{chat_server_options, chat_server_stats};
@@ -27,9 +27,9 @@ use crate::event::{self, Field, Record};
 use crate::guard::{self, Callback, Fault, Outcome, may_wait};
 use crate::input::{self, invalid};
 use crate::status::{
-    self, CHAT_CLOSED, CHAT_FULL, CHAT_NOT_SUPPORTED, CHAT_OK, CHAT_PANIC, CHAT_TIMEOUT,
+    self, CHAT_CLOSED, CHAT_FULL, CHAT_INTERNAL, CHAT_OK, CHAT_PANIC, CHAT_TIMEOUT,
 };
-use crate::{handle, json, limits, link, runtime};
+use crate::{handle, json, limits, link, options, runtime};
 
 /// A server.
 #[derive(Debug)]
@@ -260,7 +260,22 @@ impl Server {
     }
 
     pub(crate) fn stats(&self) -> Outcome<chat_server_stats> {
-        Err(Fault::of(CHAT_NOT_SUPPORTED))
+        let mut state = self.0.lock();
+        self.0.check_open(&state)?;
+        self.0.start(&mut state);
+        drop(state);
+        let engine = self.0.engine.clone();
+        let asking = async move { engine.admin(Admin::Stats).await };
+        let AdminAnswer::Stats(counted) = runtime::wait("counting", asking)?? else {
+            return Err(Fault::of(CHAT_INTERNAL));
+        };
+        Ok(chat_server_stats {
+            accounts: counted.accounts,
+            rooms: counted.rooms,
+            links: counted.links,
+            entries: counted.entries,
+            ..options::defaults()
+        })
     }
 
     pub(crate) fn next_event(&self, timeout_ms: i32) -> Outcome<*mut chat_event> {
@@ -448,15 +463,27 @@ impl Inner {
                 uses,
                 lasts: Duration::from_secs(seconds),
             },
-            Ask::Rooms { .. }
-            | Ask::Members { .. }
-            | Ask::Change { .. }
-            | Ask::SetRegistration { .. } => {
-                return Err(chat_engine::Refusal::new(chat_engine::Code::NotSupported).into());
-            }
+            Ask::Rooms { next } => Admin::Rooms { after: next },
+            Ask::Members { room, next } => Admin::Members { room, after: next },
+            Ask::SetRegistration { registration } => Admin::SetRegistration(registration),
+            Ask::Change {
+                room,
+                account,
+                change,
+                role,
+                seconds,
+            } => Admin::Change {
+                room,
+                account,
+                change,
+                role,
+                seconds,
+            },
         };
         Ok(match self.engine.admin(wish).await? {
             AdminAnswer::Accounts(items) => accounts(&items),
+            AdminAnswer::Rooms(items, next) => rooms(&items, next),
+            AdminAnswer::Members(items, next) => members(&items, next),
             AdminAnswer::Invite(token) => self.invite(&token),
             _ => Acted::Done,
         })
@@ -500,17 +527,44 @@ fn accounts(items: &[chat_engine::AccountItem]) -> Acted {
     });
     let full = items.len() >= chat_engine::limits::PAGE_ITEMS;
     let next = items.last().filter(|_| full);
-    let next = next
-        .map(|item| item.name.as_str().to_owned())
-        .unwrap_or_default();
-    let mut line = json!({"type": "accounts", "items": lines.collect::<Vec<_>>()});
-    if !next.is_empty() {
+    let next = next.map(|item| item.name.as_str().to_owned());
+    let records = items.iter().map(event::account_item).collect();
+    list("accounts", lines.collect(), records, next)
+}
+
+fn rooms(items: &[chat_engine::RoomItem], next: Option<String>) -> Acted {
+    let lines = items.iter().map(|item| {
+        json!({
+            "room": item.name.as_str(),
+            "topic": item.topic,
+            "public": item.public,
+            "members": item.members,
+        })
+    });
+    let records = items.iter().map(event::room_item).collect();
+    list("rooms", lines.collect(), records, next)
+}
+
+fn members(items: &[chat_engine::MemberItem], next: Option<String>) -> Acted {
+    let lines = items.iter().map(|item| {
+        json!({
+            "account": item.account.as_str(),
+            "role": item.role.as_str(),
+            "muted": item.muted_until.0 != 0,
+        })
+    });
+    let records = items.iter().map(event::member_item).collect();
+    list("who", lines.collect(), records, next)
+}
+
+fn list(name: &str, lines: Vec<Value>, records: Vec<Record>, next: Option<String>) -> Acted {
+    let mut line = json!({"type": name, "items": lines});
+    if let Some(next) = &next {
         line["next"] = next.as_str().into();
     }
     let line = line.to_string();
-    let records: Vec<Record> = items.iter().map(event::account_item).collect();
     Acted::Filled(Box::new(move |record| {
-        let record = record.with(Field::Next, &next);
+        let record = record.with(Field::Next, &next.unwrap_or_default());
         event::listed(record, &line, records).with_json(line)
     }))
 }

@@ -67,6 +67,8 @@ pub struct Hub {
     passwords_waiting: usize,
     /// Bytes of appends that were issued and not answered.
     appending: usize,
+    /// Entries that were appended since the start.
+    appended: u64,
     draining: Option<Draining>,
     /// Links that may be logged in.
     most_links: usize,
@@ -209,6 +211,7 @@ impl Hub {
             lobby: None,
             passwords_waiting: 0,
             appending: 0,
+            appended: 0,
             draining: None,
             most_links: limits::LINKS,
         };
@@ -420,6 +423,7 @@ impl Hub {
                 counted,
                 changes,
             } => {
+                self.appended += 1;
                 let pending = ticket.and_then(|ticket| self.take_pending(ticket));
                 self.handle_tail(pending, &entry, counted, changes, out);
             }

@@ -8,7 +8,7 @@ mod refusal;
 mod room;
 mod time;
 
-pub use admin::{AccountItem, Admin, AdminAnswer, Registration};
+pub use admin::{AccountItem, Admin, AdminAnswer, Registration, ServerStats};
 pub use entry::{Body, Change, Content, Entry, Extensions, FileOffer, Kind, MemberChange};
 pub use message::{
     Answer, ByeReason, CommandItem, Conversation, DeviceItem, GapReason, HistoryFrom, HistoryItem,

@@ -160,7 +160,7 @@ pub unsafe extern "C" fn chat_event_free(event: *mut chat_event) -> chat_status 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_to_json(event: *const chat_event) -> *mut c_char {
     guard_or(std::ptr::null_mut(), || {
-        Ok(output::string(&handle::event(event)?.json()))
+        Ok(output::string(handle::event(event)?.json()))
     })
 }
 

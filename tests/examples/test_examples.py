@@ -22,7 +22,7 @@ ANN, GREEN, GOLD, WHITE = (240, 225, 110), (120, 220, 130), (250, 205, 70), (225
 
 SANITIZE = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
 # Who is tested: the libraries underneath (GLib, SDL, the display) keep what they like.
-LEAKS = {"LSAN_OPTIONS": f"suppressions={ROOT}/tests/c/others.lsan:print_suppressions=0"}
+LEAKS = {"LSAN_OPTIONS": f"suppressions={ROOT}/tests/examples/others.lsan:print_suppressions=0"}
 # Its leaks have no names: the driver of the display is unloaded before they are looked at.
 NO_LEAKS = {"ASAN_OPTIONS": "detect_leaks=0"}
 

@@ -31,7 +31,7 @@ VALGRIND = [
     "--leak-check=full",
     "--errors-for-leak-kinds=definite",
     "--error-exitcode=9",
-    f"--suppressions={ROOT}/tests/c/others.supp",
+    f"--suppressions={ROOT}/tests/examples/others.supp",
 ]
 
 
