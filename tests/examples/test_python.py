@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import unittest
 
@@ -131,12 +132,17 @@ class Binding(unittest.TestCase):
         lines = []
         chat.set_log(chat.LOG_DEBUG, lambda level, target, message: lines.append((level, target, message)))
         self.addCleanup(chat.set_log, chat.LOG_ERROR, None)
-        stage = Stage(self).serve()
-        with self.client(stage, "ann") as ann:
-            self.reply(ann, ann.send("lobby", "hello"))
+        with chat.Server(["127.0.0.1:0"]) as server:
+            server.start()
+            host, port = server.address().rsplit(":", 1)
+            with socket.create_connection((host, int(port)), timeout=LONG) as stranger:
+                stranger.sendall(b"GET / HTTP/1.1\r\n\r\n" + b"x" * 1000)
+                # The server hangs up, and says so in its log before.
+                while stranger.recv(1000):
+                    pass
         chat.set_log(chat.LOG_ERROR, None)
-        self.assertTrue(lines, "nothing was logged")
-        self.assertFalse([line for line in lines if PASSWORD in line[2]])
+        self.assertTrue([line for line in lines if "link ended" in line[2]], lines)
+        self.assertEqual({type(part) for line in lines for part in line}, {int, str})
 
 
 def in_a_child(client, link, answers):
