@@ -100,7 +100,8 @@ impl Client {
         self.end.0.has_news()
     }
 
-    /// How many events wait to be taken.
+    /// How many events wait to be taken that answer no command. With the commands that have no answer so
+    /// far, it is what the queue will hold at most.
     #[must_use]
     pub fn events_waiting(&self) -> usize {
         self.end.0.events_waiting()

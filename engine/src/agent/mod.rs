@@ -276,10 +276,10 @@ impl Agent {
         self.queue.has_event()
     }
 
-    /// How many events wait to be taken.
+    /// How many events wait to be taken that answer no command of this run.
     #[must_use]
     pub fn events_waiting(&self) -> usize {
-        self.queue.len()
+        self.queue.unasked()
     }
 
     /// At the end, once everything that stays open was told: whether nothing stayed open.

@@ -21,6 +21,8 @@ pub(super) struct Queue {
     passed: u64,
     bytes: usize,
     dropped: u64,
+    /// Events that answer commands of this run.
+    answers: usize,
     /// What the application holds, and has not said to be done with.
     held: Vec<(Mark, LinkNumber)>,
 }
@@ -90,6 +92,7 @@ impl Queue {
         let place = self.passed;
         self.passed += 1;
         self.bytes -= queued.bytes;
+        self.answers -= usize::from(is_answer(&queued.event));
         if let Some(topic) = topic_of(&queued.event)
             && self.latest.get(&topic) == Some(&place)
         {
@@ -114,9 +117,10 @@ impl Queue {
         !self.events.is_empty() || self.dropped > 0
     }
 
-    /// How many events wait.
-    pub(super) fn len(&self) -> usize {
-        self.events.len() + usize::from(self.dropped > 0)
+    /// How many events wait that answer no command: who counts commands without an answer has counted
+    /// those.
+    pub(super) fn unasked(&self) -> usize {
+        self.events.len() - self.answers + usize::from(self.dropped > 0)
     }
 
     /// Whether nothing that adds to it should be begun.
@@ -138,6 +142,7 @@ impl Queue {
     fn push_marked(&mut self, event: Event, mark: Option<(Mark, LinkNumber)>) {
         let bytes = weight(&event);
         self.bytes += bytes;
+        self.answers += usize::from(is_answer(&event));
         self.events.push_back(Queued { event, mark, bytes });
     }
 
@@ -152,6 +157,18 @@ impl Queue {
             }
             None => Err(event),
         }
+    }
+}
+
+/// Whether it is the last word about a command of this run.
+fn is_answer(event: &Event) -> bool {
+    match event {
+        Event::Acked { command, .. }
+        | Event::Refused { command, .. }
+        | Event::Canceled { command, .. }
+        | Event::Unsent { command, .. } => command.is_some(),
+        Event::Answer { .. } | Event::Outbox { .. } => true,
+        _ => false,
     }
 }
 
