@@ -85,7 +85,8 @@ $(CAPI)/pkgconfig/chat.pc: packaging/chat.pc.in Makefile Cargo.toml | $(OUT)/lib
 	$(call fill,$(OUT),$(abspath include),$(abspath bindings/python), -Wl$(comma)-rpath$(comma)$(OUT)) $< > $@
 comma := ,
 
-install: library
+# What `make` built before, if it did: `sudo make install` needs no Rust, and leaves nothing of root's behind.
+install: $(if $(wildcard $(CAPI)/libchat.a),,library)
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(PKGCONFIGDIR) \
 		$(DESTDIR)$(CMAKEDIR) $(DESTDIR)$(PYTHONDIR) $(DESTDIR)$(MANDIR)/man3
 	$(INSTALL) -m 644 $(HEADERS) $(DESTDIR)$(INCLUDEDIR)
@@ -93,15 +94,14 @@ install: library
 	ln -sf $(REALNAME) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libchat.so
 	$(INSTALL) -m 644 $(CAPI)/libchat.a $(DESTDIR)$(LIBDIR)
-	$(call fill,$(LIBDIR),$(INCLUDEDIR),$(PYTHONDIR),) packaging/chat.pc.in > $(CAPI)/chat.pc
-	$(INSTALL) -m 644 $(CAPI)/chat.pc $(DESTDIR)$(PKGCONFIGDIR)
+	$(call fill,$(LIBDIR),$(INCLUDEDIR),$(PYTHONDIR),) packaging/chat.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/chat.pc
 	$(call fill,$(call relative,$(CMAKEDIR),$(LIBDIR)),$(call relative,$(CMAKEDIR),$(INCLUDEDIR)),,) \
-		packaging/chat-config.cmake.in > $(CAPI)/chat-config.cmake
-	$(call fill,,,,) packaging/chat-config-version.cmake.in > $(CAPI)/chat-config-version.cmake
-	$(INSTALL) -m 644 $(CAPI)/chat-config.cmake $(CAPI)/chat-config-version.cmake $(DESTDIR)$(CMAKEDIR)
+		packaging/chat-config.cmake.in > $(DESTDIR)$(CMAKEDIR)/chat-config.cmake
+	$(call fill,,,,) packaging/chat-config-version.cmake.in > $(DESTDIR)$(CMAKEDIR)/chat-config-version.cmake
 	$(INSTALL) -m 644 bindings/python/chat.py $(DESTDIR)$(PYTHONDIR)
-	sed 's|@VERSION@|$(VERSION)|' docs/libchat.3 > $(CAPI)/libchat.3
-	$(INSTALL) -m 644 $(CAPI)/libchat.3 $(DESTDIR)$(MANDIR)/man3
+	$(call fill,,,,) docs/libchat.3 > $(DESTDIR)$(MANDIR)/man3/libchat.3
+	chmod 644 $(addprefix $(DESTDIR),$(PKGCONFIGDIR)/chat.pc $(CMAKEDIR)/chat-config.cmake \
+		$(CMAKEDIR)/chat-config-version.cmake $(MANDIR)/man3/libchat.3)
 	@# The loader's cache is the system's: a package's own scripts renew it.
 	$(if $(DESTDIR),,-ldconfig)
 
