@@ -42,6 +42,9 @@ static void fetch(chat_client *client, const chat_event *event)
 static void handle(chat_client *client, const chat_event *event)
 {
     switch (chat_event_get_type(event)) {
+    case CHAT_EVENT_CONNECTED:
+        printf("connected\n");
+        break;
     case CHAT_EVENT_FILE:
         if (folder != NULL && strcmp(chat_event_from(event), chat_client_account(client)) != 0)
             fetch(client, event);

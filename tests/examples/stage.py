@@ -87,14 +87,19 @@ class Program:
     def signal(self, number):
         self._process.send_signal(number)
 
-    def ends(self, code=0):
-        """Waits until it ended by itself, and with this code."""
+    def waits(self):
+        """Waits until it ended by itself, however."""
         try:
             self._process.wait(timeout=LONG)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it does not end. {self}") from None
         for reader in self._readers:
             reader.join(timeout=LONG)
+        return self
+
+    def ends(self, code=0):
+        """Waits until it ended by itself, and with this code."""
+        self.waits()
         if self._process.returncode != code:
             raise AssertionError(f"it ended with {self._process.returncode}, not {code}. {self}")
         return self
@@ -172,7 +177,7 @@ class Stage:
     def person(self, name, room="lobby"):
         """Somebody who talks through `chat-cli`: lines go in, `<name> text` comes out."""
         program = Program(
-            [CHAT_CLI, "connect", self.link(name) .replace("?", f"/{room}?"), "--register", "--json",
+            [CHAT_CLI, "connect", self.link(name).replace("?", f"/{room}?"), "--register", "--json",
              "--profile", self.folder / f"{name}.person"],
             self.folder,
         )

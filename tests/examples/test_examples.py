@@ -23,6 +23,8 @@ ANN, GREEN, GOLD, WHITE = (240, 225, 110), (120, 220, 130), (250, 205, 70), (225
 SANITIZE = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
 # Who is tested: the libraries underneath (GLib, SDL, the display) keep what they like.
 LEAKS = {"LSAN_OPTIONS": f"suppressions={ROOT}/tests/examples/others.lsan:print_suppressions=0"}
+# What the library or the server says while they can't do files.
+NO_FILES = re.compile("can't do that|not supported|no files")
 # Its leaks have no names: the driver of the display is unloaded before they are looked at.
 NO_LEAKS = {"ASAN_OPTIONS": "detect_leaks=0"}
 
@@ -160,6 +162,21 @@ class Examples:
         host.hear("^<bob> shut down$")
         host.hear("^2 accounts, [1-9][0-9]* entries$")
         host.ends()
+
+    def test_file_transfer_sends_and_fetches(self):
+        stage = self.stage().serve()
+        content = bytes(range(256)) * 4096
+        (stage.folder / "pic ture.jpg").write_bytes(content)
+        (stage.folder / "downloads").mkdir()
+        bob = self.start(stage, "c/file_transfer", stage.link("bob"), "bob.profile", "fetch", "downloads")
+        bob.hear("^connected$")
+        ann = self.start(stage, "c/file_transfer", stage.link("ann"), "ann.profile", "send", "lobby", "pic ture.jpg")
+        if NO_FILES.search(ann.waits().errors()):
+            self.skipTest("files are not there so far")
+        ann.ends()
+        bob.hear("^fetching downloads/[0-9]+-pic_ture.jpg, 1048576 bytes$")
+        bob.ends()
+        self.assertEqual([file.read_bytes() for file in (stage.folder / "downloads").iterdir()], [content])
 
     def test_glib_source(self):
         stage = self.stage().serve()
