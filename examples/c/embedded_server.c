@@ -28,8 +28,6 @@ static int start_server(chat_server **server)
         fprintf(stderr, "embedded_server: %s\n", chat_last_error());
         return -1;
     }
-    printf("chat://%s?fp=%s\n", chat_server_address(*server, 0), chat_server_fingerprint(*server));
-    fflush(stdout);
     return 0;
 }
 
@@ -82,8 +80,11 @@ int main(void)
 
     /* A real host has a loop of its own, and takes events there: see game_sdl2.c. */
     while (chat_client_next_event(client, -1, &event) == CHAT_OK) {
-        if (chat_event_get_type(event) == CHAT_EVENT_MEMBER
-            && chat_event_change(event) == CHAT_CHANGE_JOINED) {
+        if (chat_event_get_type(event) == CHAT_EVENT_CONNECTED) {
+            printf("chat://%s?fp=%s\n", chat_server_address(server, 0), chat_server_fingerprint(server));
+            fflush(stdout);
+        } else if (chat_event_get_type(event) == CHAT_EVENT_MEMBER
+                   && chat_event_change(event) == CHAT_CHANGE_JOINED) {
             welcome(client, chat_event_account(event));
         } else if (chat_event_get_type(event) == CHAT_EVENT_MESSAGE) {
             printf("<%s> %s\n", chat_event_from(event), printable(chat_event_text(event)));

@@ -23,7 +23,7 @@ CHAT_CLI = pathlib.Path(os.environ.get("CHAT_CLI", OUT / "chat-cli"))
 PASSWORD = "correct horse battery"
 
 # Far more than any step takes on a busy machine under valgrind.
-LONG = 60
+LONG = 120
 
 VALGRIND = [
     "valgrind",
