@@ -58,15 +58,23 @@ static int check_threads(void)
     return count;
 }
 
+static char inherited[1000];
+
 static void check_descriptors(void)
 {
     int checked = 0;
-    for (int fd = 3; fd < 1000; fd++) {
+    for (int fd = 0; fd < 1000; fd++) {
         int flags = fcntl(fd, F_GETFD);
-        if (flags < 0)
+        if (flags < 0 || inherited[fd])
             continue;
         checked++;
-        CHECK(flags & FD_CLOEXEC);
+        if (!(flags & FD_CLOEXEC)) {
+            char path[64], what[256] = "";
+            snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+            CHECK(readlink(path, what, sizeof what - 1) > 0);
+            fprintf(stderr, "an exec would inherit %s\n", what);
+            exit(1);
+        }
     }
     CHECK(checked > 10);
 }
@@ -142,6 +150,8 @@ static void *work(void *unused)
 
 int main(void)
 {
+    for (int fd = 0; fd < 1000; fd++)
+        inherited[fd] = fcntl(fd, F_GETFD) >= 0;
     new_folder(folder, sizeof folder);
     pthread_t thread;
     sigset_t all;
