@@ -15,6 +15,7 @@ use event_listener::Event as Wakeup;
 use futures_lite::{AsyncRead, AsyncWrite, Future, FutureExt as _};
 
 use super::clock::Clock;
+use super::local_files::{OpenFiles, Streams};
 use super::random::OsRandom;
 use super::scratch;
 use crate::agent::{Agent, Command, CommandId, Effect, Event, Input, LinkNumber};
@@ -22,7 +23,7 @@ use crate::error::{Error, LinkFault};
 use crate::id::Ticket;
 use crate::limits;
 use crate::model::Time;
-use crate::port::{BoxFuture, Profile, ProfileChange, Random as _};
+use crate::port::{BoxFuture, Files, Profile, ProfileChange, Random as _};
 use crate::secure::{PublicKey, StaticKey};
 use crate::session::client::{ClientEvent, ClientSession};
 
@@ -35,6 +36,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 pub(crate) struct Shared {
     clock: Clock,
     state: Mutex<State>,
+    /// Streams of the application in place of files.
+    pub(crate) streams: Streams,
     /// The application waits for events.
     news: Wakeup,
     /// The application is told that it has something to take.
@@ -74,6 +77,7 @@ pub(crate) struct Driver {
     link: Option<Link>,
     jobs: VecDeque<Job>,
     job: Option<Working>,
+    files: OpenFiles,
     timer: Option<Timer>,
     /// When the timer rings.
     armed: Option<Time>,
@@ -113,6 +117,7 @@ impl Shared {
     pub(crate) fn new(agent: Agent) -> Arc<Self> {
         Arc::new(Self {
             clock: Clock::new(),
+            streams: Streams::default(),
             state: Mutex::new(State {
                 agent,
                 effects: Vec::new(),
@@ -231,6 +236,7 @@ impl Driver {
         key: Arc<StaticKey>,
         profile: Arc<dyn Profile>,
         remember: Remember,
+        files: Arc<dyn Files>,
     ) -> Self {
         Self {
             shared,
@@ -241,6 +247,7 @@ impl Driver {
             link: None,
             jobs: VecDeque::new(),
             job: None,
+            files: OpenFiles::new(files),
             timer: None,
             armed: None,
         }
@@ -259,7 +266,7 @@ impl Driver {
             for effect in effects {
                 self.carry_out(effect);
             }
-            let worked = self.poll_job(cx);
+            let worked = self.poll_job(cx) | self.poll_files(cx);
             let linked = self.poll_link(cx);
             if self.is_over() {
                 return Poll::Ready(());
@@ -308,6 +315,7 @@ impl Driver {
             Effect::Cut => self.link = None,
             Effect::Save(ticket, changes) => self.jobs.push_back(Job::Save(ticket, changes)),
             Effect::Remember(key) => self.jobs.push_back(Job::Remember(key)),
+            Effect::File(id, work) => self.files.push(id, work),
         }
     }
 
@@ -340,6 +348,15 @@ impl Driver {
         }
         self.job = None;
         true
+    }
+
+    fn poll_files(&mut self, cx: &mut Context<'_>) -> bool {
+        let news = self.files.poll(&self.shared.streams, cx);
+        let moved = !news.is_empty();
+        for (id, news) in news {
+            self.shared.input(Input::File(id, news));
+        }
+        moved
     }
 
     /// All changes that wait go into one write: a commit costs the same for many.
