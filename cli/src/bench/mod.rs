@@ -143,7 +143,7 @@ struct Counts {
     start: Instant,
     delivered: Cell<usize>,
     expected: usize,
-    latencies_us: RefCell<Vec<u32>>,
+    latencies_us: RefCell<Vec<u64>>,
     done: Event,
     failed: RefCell<Option<anyhow::Error>>,
 }
@@ -423,25 +423,29 @@ impl Client {
     }
 
     fn take_all(&mut self) -> Result<()> {
-        let mut count = 0;
+        let mut latencies = self.counts.latencies_us.borrow_mut();
+        let first = latencies.len();
         while let Some(message) = self.link.next()? {
             match message {
                 ToClient::Entry(entry) if entry.body.kind == Kind::TEXT => {
                     let text = std::str::from_utf8(&entry.body.data)?;
                     let sent = text.get(1..17).context("a text that nobody sent")?;
-                    let sent = u64::from_str_radix(sent, 16)?;
-                    let now = self.counts.start.elapsed().as_nanos() as u64;
-                    let latency = now.saturating_sub(sent) / 1000;
-                    self.counts.latencies_us.borrow_mut().push(latency as u32);
-                    count += 1;
+                    latencies.push(u64::from_str_radix(sent, 16)?);
                 }
                 ToClient::Error(_, refusal) => anyhow::bail!("a send was refused: {refusal}"),
                 _ => {}
             }
         }
+        let count = latencies.len() - first;
         if count == 0 {
             return Ok(());
         }
+        // They were there when the last of them was.
+        let now = self.counts.start.elapsed().as_nanos() as u64;
+        for sent in latencies.iter_mut().skip(first) {
+            *sent = now.saturating_sub(*sent) / 1000;
+        }
+        drop(latencies);
         self.counts
             .delivered
             .set(self.counts.delivered.get() + count);

@@ -53,9 +53,16 @@ impl Asks {
     }
 
     /// The next request to go out. `listed`: the server named the account's conversations, without
-    /// which nothing is asked again.
-    pub(super) fn next_request(&mut self, id: RequestId, listed: bool) -> Option<Request> {
-        if self.flying.len() >= limits::REQUESTS || (self.waiting.front()?.again && !listed) {
+    /// which nothing is asked again. `others`: requests that are under way beside these.
+    pub(super) fn next_request(
+        &mut self,
+        id: RequestId,
+        listed: bool,
+        others: usize,
+    ) -> Option<Request> {
+        if self.flying.len() + others >= limits::REQUESTS
+            || (self.waiting.front()?.again && !listed)
+        {
             return None;
         }
         let ask = self.waiting.pop_front()?;
@@ -84,6 +91,11 @@ impl Asks {
         }
         lost.reverse();
         lost
+    }
+
+    /// Requests of this link that wait for their answers.
+    pub(super) fn flying(&self) -> usize {
+        self.flying.len()
     }
 
     /// Whether all are answered.

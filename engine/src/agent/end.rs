@@ -115,6 +115,14 @@ impl Agent {
             self.tell_ask_refused(&ask, refusal);
         }
         let kept = self.setup.durable;
+        for (command, id, label, goes_on) in self.transfers.open() {
+            self.queue.push(Event::Unsent {
+                command,
+                label,
+                id,
+                kept: kept && goes_on,
+            });
+        }
         for (item, callers) in self.outbox.open() {
             for (command, label) in callers_of(callers.to_vec(), item.label.clone()) {
                 self.queue.push(Event::Unsent {

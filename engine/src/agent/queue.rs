@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::inbox::Mark;
 use super::{Event, LinkNumber};
-use crate::id::ConversationId;
+use crate::id::{BlobId, ConversationId, SendId};
 use crate::limits;
 use crate::model::{AccountName, Answer, Peer};
 
@@ -41,6 +41,8 @@ enum Topic {
     Presence(AccountName),
     Typing(Peer, AccountName),
     Receipt(ConversationId, AccountName),
+    Transfer(SendId),
+    Incoming(BlobId),
 }
 
 impl Queue {
@@ -181,6 +183,8 @@ fn topic_of(event: &Event) -> Option<Topic> {
             receipt.conversation,
             receipt.account.clone(),
         )),
+        Event::Progress { id, .. } => Some(Topic::Transfer(*id)),
+        Event::Incoming { incoming, .. } => Some(Topic::Incoming(incoming.blob)),
         _ => None,
     }
 }

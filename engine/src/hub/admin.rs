@@ -24,6 +24,13 @@ impl Hub {
             return Err(Code::Draining.into());
         }
         match wish {
+            // The driver takes these to where the plugins are.
+            Admin::Plugins | Admin::ReloadPlugin { .. } => {
+                return Err(Refusal::because(
+                    Code::NotSupported,
+                    "this server has no plugins",
+                ));
+            }
             Admin::AddAccount {
                 name,
                 password,

@@ -99,23 +99,21 @@ impl Hub {
         after: Option<&str>,
     ) -> (Vec<MemberItem>, Option<String>) {
         let shows = room.count <= limits::PRESENCE_MEMBERS;
-        let mut members: Vec<MemberItem> = room
+        let mut members: Vec<_> = room
             .members
             .iter()
             .filter(|(_, member)| member.standing == Standing::In)
-            .filter_map(|(id, member)| {
-                let state = self.account(*id)?;
-                Some(MemberItem {
-                    account: state.record.name.clone(),
-                    role: member.role,
-                    presence: shows.then(|| state.presence()),
-                    muted_until: member.muted_until,
-                })
-            })
-            .filter(|item| after.is_none_or(|after| item.account.as_str() > after))
+            .filter_map(|(id, member)| Some((self.account(*id)?, member)))
+            .filter(|(state, _)| after.is_none_or(|after| state.record.name.as_str() > after))
             .collect();
-        members.sort_unstable_by(|one, other| one.account.cmp(&other.account));
-        page(members.into_iter(), |item| item.account.as_str().to_owned())
+        keep_first(&mut members, |(state, _)| state.record.name.as_str());
+        let shown = members.into_iter().map(|(state, member)| MemberItem {
+            account: state.record.name.clone(),
+            role: member.role,
+            presence: shows.then(|| state.presence()),
+            muted_until: member.muted_until,
+        });
+        page(shown, |item| item.account.as_str().to_owned())
     }
 
     pub(super) fn list_who(&self, asked: Asked, after: Option<&str>) -> Answer {
@@ -130,7 +128,7 @@ impl Hub {
             .filter(|state| state.presence() != PresenceState::Offline)
             .filter(|state| after.is_none_or(|after| state.record.name.as_str() > after))
             .collect();
-        online.sort_unstable_by(|one, other| one.record.name.cmp(&other.record.name));
+        keep_first(&mut online, |state| state.record.name.as_str());
         let shown = online.into_iter().map(|state| WhoItem {
             account: state.record.name.clone(),
             state: state.presence(),
@@ -204,7 +202,8 @@ impl Hub {
         let limit = usize::try_from(limit)
             .unwrap_or(usize::MAX)
             .clamp(1, limits::HISTORY_ITEMS);
-        let load = Load::History(id, visible.into_spans(), from, limit);
+        let spans = visible.into_spans(room.record.head);
+        let load = Load::History(id, spans, from, limit);
         self.load(load, Pending::Asked(asked), out);
         Ok(None)
     }
@@ -246,12 +245,11 @@ impl Hub {
         let places: Vec<_> = ids
             .into_iter()
             .filter_map(|id| {
-                Some((
-                    id,
-                    visible(self.rooms.get(&id)?, asked.account).into_spans(),
-                ))
+                let room = self.rooms.get(&id)?;
+                let visible = visible(room, asked.account);
+                let is_seen = !visible.is_empty();
+                is_seen.then(|| (id, visible.into_spans(room.record.head)))
             })
-            .filter(|(_, spans)| !spans.is_empty())
             .collect();
         if target.is_some() && places.is_empty() {
             return Err(Code::NotAMember.into());
@@ -268,6 +266,16 @@ fn start<N>(after: Option<&str>, name: impl Fn(&str) -> Option<N>) -> Option<Bou
         Some(after) => name(after).map(Bound::Excluded),
         None => Some(Bound::Unbounded),
     }
+}
+
+/// Sorts what one page can show to the front, and forgets the rest: a hall of thousands is asked for page
+/// by page.
+fn keep_first<T>(items: &mut Vec<T>, key: impl Fn(&T) -> &str) {
+    if items.len() > limits::PAGE_ITEMS + 1 {
+        items.select_nth_unstable_by(limits::PAGE_ITEMS, |one, other| key(one).cmp(key(other)));
+        items.truncate(limits::PAGE_ITEMS + 1);
+    }
+    items.sort_unstable_by(|one, other| key(one).cmp(key(other)));
 }
 
 /// The first items of a list, and where the next page starts.

@@ -80,6 +80,13 @@ pub enum Admin {
         /// How long.
         lasts: Duration,
     },
+    /// Lists plugins by name.
+    Plugins,
+    /// Loads a plugin's file again, or looks through the folder for what is new.
+    ReloadPlugin {
+        /// Which; `None` is all of them.
+        name: Option<String>,
+    },
 }
 
 // Passwords never get into a log.
@@ -97,6 +104,8 @@ impl std::fmt::Debug for Admin {
             Self::Stats => "Stats",
             Self::Accounts { .. } => "Accounts",
             Self::Invite { .. } => "Invite",
+            Self::Plugins => "Plugins",
+            Self::ReloadPlugin { .. } => "ReloadPlugin",
         })
     }
 }
@@ -117,6 +126,43 @@ pub enum AdminAnswer {
     Accounts(Vec<AccountItem>),
     /// The token of an invite. Only its hash is stored.
     Invite(String),
+    /// Plugins by name.
+    Plugins(Vec<PluginItem>),
+}
+
+/// A plugin in a list for the operator.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PluginItem {
+    /// NAME: the file stem without `lib`, or what an embedder called it.
+    pub name: String,
+    /// Its id, in reverse DNS; empty when it could not be read.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// Where it runs: `process`, `none` (in the server), or `static`.
+    pub isolation: String,
+    /// `loading`, `running`, `restarting`, `tripped`, `failed`, `refused`, `off`.
+    pub state: String,
+    /// Why it is not running; empty if it is.
+    pub why: String,
+    /// Which hooks it subscribed to, by name.
+    pub hooks: Vec<String>,
+    /// Its commands.
+    pub commands: Vec<String>,
+    /// The priority that counts.
+    pub priority: i32,
+    /// Calls since it was loaded.
+    pub calls: u64,
+    /// Refusals among them.
+    pub rejects: u64,
+    /// Faults among them: errors, panics, deadlines.
+    pub errors: u64,
+    /// News that it did not get.
+    pub dropped: u64,
+    /// Entries that it has still to be shown.
+    pub behind: u64,
+    /// 99 of 100 calls took at most so long, in microseconds.
+    pub p99_us: u64,
 }
 
 /// What is counted of a server.
