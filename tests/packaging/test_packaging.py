@@ -82,9 +82,7 @@ class Staged(unittest.TestCase):
 class Install(Staged):
     def test_the_files_are_these(self):
         files = sorted(str(path.relative_to(self.stage)) for path in self.stage.rglob("*") if not path.is_dir())
-        headers = ["usr/include/chat.h", "usr/include/chat.hpp"]
-        if (ROOT / "include/chat_plugin.h").exists():
-            headers.append("usr/include/chat_plugin.h")
+        headers = ["usr/include/chat.h", "usr/include/chat.hpp", "usr/include/chat_plugin.h"]
         lib = self.lib
         self.assertEqual(files, sorted(headers + [
             f"{lib}/cmake/chat/chat-config-version.cmake", f"{lib}/cmake/chat/chat-config.cmake",
@@ -296,9 +294,19 @@ class OtherLanguages(Staged):
         )
         plain = self.folder / "standard.c"
         plain.write_text("#include <chat.h>\nint main(void) { return chat_version() == NULL; }\n")
+        both = []
+        for number, names in enumerate((("chat.h", "chat_plugin.h"), ("chat_plugin.h", "chat.h"))):
+            both.append(self.folder / f"both{number}.c")
+            both[-1].write_text("".join(f"#include <{name}>\n" for name in names) + "int main(void) { return CHAT_OK; }\n")
+        if "chat_plugin.h" not in header.HEADER.read_text():
+            both = [plain, plain]  # until chat.h includes it, nobody has a reason to use the two together
         strict = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", f"-I{self.prefix}/include", "-fsyntax-only"]
         for compilers, file, standards, more in (
             (("gcc", "clang"), plain, ("c99", "c11", "c17"), ["-Wstrict-prototypes", "-Wmissing-prototypes"]),
+            (("gcc", "clang"), both[0], ("c99", "c17"), ["-Wstrict-prototypes"]),
+            (("gcc", "clang"), both[1], ("c99", "c17"), ["-Wstrict-prototypes"]),
+            (("g++", "clang++"), both[0], ("c++11", "c++20"), ["-xc++"]),
+            (("g++", "clang++"), both[1], ("c++11", "c++20"), ["-xc++"]),
             (("g++", "clang++"), source, ("c++11", "c++17", "c++20"), ["-Wold-style-cast", "-Wshadow"]),
             (("g++", "clang++"), source, ("c++11", "c++17", "c++20"), ["-fno-exceptions", "-fno-rtti"]),
         ):
