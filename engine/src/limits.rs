@@ -290,6 +290,8 @@ pub const JSON_REQUESTS: usize = 4096;
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 /// Longest pause before connecting again.
 pub const BACKOFF_LAST: Duration = Duration::from_secs(30);
+/// Host names that are looked up at the same time: one can't be broken off and takes a thread meanwhile.
+pub const LOOKUPS: usize = 1;
 /// From the wish to connect to a TCP stream.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// Positions are saved at least this often while events are taken.
