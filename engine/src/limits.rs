@@ -368,6 +368,9 @@ pub const NOTICE_BYTES: usize = TEXT_BYTES;
 pub const VOICE_BURST: u32 = 100;
 /// ...and so many a second after that: two plugins that answer each other stay harmless.
 pub const VOICE_RATE: u32 = 20;
+/// Entries that plugins refused and that are remembered, with their reasons: who lost the link before it
+/// heard of it sends the same again, soon or never.
+pub const REJECTED: usize = 10_000;
 /// Plugins that have spoken and whose rate is remembered.
 pub const VOICES: usize = 1_000;
 /// Conversations in which somebody writes at the same time.
