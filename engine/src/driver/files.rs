@@ -169,17 +169,17 @@ impl Default for Transfers {
 }
 
 impl Transfers {
-    /// Bytes of an upload came. Those of one that has ended are nobody's.
-    pub(crate) fn chunk(
-        &self,
-        shared: &Arc<Shared>,
-        link: LinkId,
-        chunk: Chunk,
-    ) -> Result<(), Violation> {
-        match self.get(chunk.transfer) {
-            Some(Transfer::Upload(upload)) => upload.push(shared, link, chunk),
-            _ => Ok(()),
+    /// Bytes of an upload came. Those of one that has ended are nobody's. They are written once
+    /// [`Fed::work`] says so.
+    pub(crate) fn chunk(&self, link: LinkId, chunk: Chunk, fed: &mut Fed) -> Result<(), Violation> {
+        let Some(Transfer::Upload(upload)) = self.get(chunk.transfer) else {
+            return Ok(());
+        };
+        upload.push(link, chunk)?;
+        if !fed.0.iter().any(|held| Arc::ptr_eq(held, &upload)) {
+            fed.0.push(upload);
         }
+        Ok(())
     }
 
     /// The peer took pieces.
@@ -225,6 +225,19 @@ impl Transfers {
     }
 }
 
+/// Uploads that chunks came for. A job for each chunk would cost more than the chunk: a link takes in all
+/// that is there first.
+#[derive(Default)]
+pub(crate) struct Fed(Vec<Arc<Upload>>);
+
+impl Fed {
+    pub(crate) fn work(self, shared: &Arc<Shared>) {
+        for upload in self.0 {
+            upload.work_on(shared, lock(&upload.state));
+        }
+    }
+}
+
 /// An upload of this run of the server.
 struct Upload {
     blob: BlobId,
@@ -250,6 +263,8 @@ struct Feed {
     transfer: RequestId,
     outlet: Arc<Outlet>,
     inflow: Inflow,
+    /// What was confirmed to the peer.
+    told: u64,
 }
 
 enum Item {
@@ -287,12 +302,7 @@ impl Upload {
         self.work_on(shared, state);
     }
 
-    fn push(
-        self: &Arc<Self>,
-        shared: &Arc<Shared>,
-        link: LinkId,
-        chunk: Chunk,
-    ) -> Result<(), Violation> {
+    fn push(&self, link: LinkId, chunk: Chunk) -> Result<(), Violation> {
         let mut state = lock(&self.state);
         // Another link may have taken over just now.
         let feed = state.feed.as_mut();
@@ -301,7 +311,6 @@ impl Upload {
         };
         feed.inflow.came(chunk.offset, chunk.bytes.len())?;
         state.queue.push_back(Item::Bytes(chunk.bytes));
-        self.work_on(shared, state);
         Ok(())
     }
 
@@ -378,11 +387,16 @@ impl Upload {
         let upto = receiving.offset();
         let mut state = lock(&self.state);
         state.written = upto;
+        let is_last = state.queue.is_empty();
         if let Some(feed) = &mut state.feed {
             feed.inflow.confirm(upto);
-            let transfer = feed.transfer;
-            let received = ToClient::Received { transfer, upto };
-            tell(&feed.outlet, Lane::Control, &received);
+            // Waking both ends for each chunk would cost more than the chunks.
+            if is_last || upto - feed.told >= limits::CREDIT_STEP {
+                feed.told = upto;
+                let transfer = feed.transfer;
+                let received = ToClient::Received { transfer, upto };
+                tell(&feed.outlet, Lane::Control, &received);
+            }
         }
         let readers = state.readers.clone();
         drop(state);
@@ -412,6 +426,7 @@ impl Upload {
                         transfer,
                         outlet,
                         inflow,
+                        told: offset,
                     });
                 }
                 shared.tell([Input::File(FileNews::Opened(ticket, opened))]);
@@ -530,7 +545,10 @@ impl Download {
     fn taken(self: &Arc<Self>, shared: &Arc<Shared>, upto: u64) -> Result<(), Violation> {
         let mut state = lock(&self.state);
         state.outflow.taken(upto)?;
-        self.work_on(shared, state);
+        // Not for every piece that the peer takes: that would wake a thread each time.
+        if state.outflow.is_worth_it(self.end) {
+            self.work_on(shared, state);
+        }
         Ok(())
     }
 
