@@ -316,8 +316,12 @@ pub const FILE_BLOCK_BYTES: usize = 128 * 1024;
 /// Bytes of chunks that are sealed at a time, and only when nothing waits to be written: what a message
 /// that comes then has to wait for.
 pub const CHUNKS_SEALED: usize = 64 * 1024;
-/// A file that is fetched is synced each time that so many bytes more are there.
-pub const FILE_SYNC_BYTES: u64 = 64 * 1024 * 1024;
+/// A file that is fetched is synced each time that so many bytes more are there. More at a time would
+/// make the disk busy for so long that messages had to wait for it.
+pub const FILE_SYNC_BYTES: u64 = 8 * 1024 * 1024;
+/// How far it is synced is noted in the profile in steps of this size: that much is fetched again after
+/// a crash of the machine.
+pub const FILE_NOTE_BYTES: u64 = 64 * 1024 * 1024;
 /// How far a transfer got is told at most this often.
 pub const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
