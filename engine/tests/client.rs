@@ -1,5 +1,8 @@
 //! Whole clients and a whole server over real sockets, each under an executor of its own.
 
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
@@ -7,7 +10,7 @@ use chat_engine::{
     AccountName, Body, Client, ClientConfig, Code, Command, Content, Error, Event, Kind,
     ProfilePlace, Registration, RoomName, Secret, Server, ServerConfig, Target, Trust,
 };
-use futures_lite::FutureExt as _;
+use futures_lite::{AsyncWrite, FutureExt as _};
 
 fn config(server: &Server, name: &str) -> ClientConfig {
     let address = server.addresses()[0].to_string();
@@ -254,4 +257,88 @@ fn no_more_links_than_there_are_streams_for_and_room_is_given_again() {
     });
     assert_eq!(leave(&ann), None);
     connected(&bob);
+}
+
+/// A writer whose bytes can be looked at afterwards.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl AsyncWrite for Kept {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn streams_of_the_application_are_sent_and_filled() {
+    let server = serve();
+    let (ann, _ann_driver) = open(config(&server, "ann"));
+    let (bob, _bob_driver) = open(config(&server, "bob"));
+    connected(&ann);
+    connected(&bob);
+    let content: Vec<u8> = (0..1_000_003_u32)
+        .map(|number| (number >> 7) as u8)
+        .collect();
+    let lobby = || Target::Room(RoomName::new("lobby").unwrap());
+    let size = content.len() as u64;
+    let reader = futures_lite::io::Cursor::new(content.clone());
+    ann.send_file_from(lobby(), reader, size, "a.bin", "")
+        .unwrap();
+    let blob = until(&bob, |event| match event {
+        Event::Entry { entry, .. } => entry.body.blob,
+        _ => None,
+    });
+    for (start, length) in [
+        (0, None),
+        (0, Some(0)),
+        (500_000, Some(70_000)),
+        (999_999, None),
+    ] {
+        let kept = Kept::default();
+        bob.fetch_into(blob, (start, length), kept.clone()).unwrap();
+        let hash = until(&bob, |event| match event {
+            Event::Fetched { hash, path, .. } => Some((*hash, path.clone())),
+            _ => None,
+        });
+        assert_eq!(hash, (*blake3::hash(&content).as_bytes(), None));
+        let end = length.map_or(size, |length| start + length);
+        let wanted = &content[start as usize..end as usize];
+        assert!(*kept.0.lock().unwrap() == wanted, "{start} {length:?}");
+    }
+    assert_eq!((leave(&ann), leave(&bob)), (None, None));
+}
+
+#[test]
+fn a_stream_of_another_length_than_it_was_to_have_is_refused() {
+    let server = serve();
+    let (ann, _driver) = open(config(&server, "ann"));
+    connected(&ann);
+    let lobby = || Target::Room(RoomName::new("lobby").unwrap());
+    for announced in [99_999, 100_001] {
+        let reader = futures_lite::io::Cursor::new(vec![0; 100_000]);
+        ann.send_file_from(lobby(), reader, announced, "a.bin", "")
+            .unwrap();
+        let code = until(&ann, |event| match event {
+            Event::Refused { refusal, .. } => Some(refusal.code),
+            _ => None,
+        });
+        assert_eq!(code, Code::LocalFile);
+    }
+    // Nothing of it became an entry.
+    say(&ann, "still here");
+    assert_eq!(hear(&ann), "still here");
+    assert_eq!(leave(&ann), None);
 }

@@ -12,6 +12,7 @@ use std::time::Instant;
 use async_io::Timer;
 use futures_lite::{AsyncRead, AsyncWrite, Future};
 
+use super::files::Fed;
 use super::outlet::{Outlet, Taken};
 use super::scratch;
 use super::server::Shared;
@@ -254,6 +255,7 @@ where
     /// Hands everything that the peer said to the hub.
     fn hand_over(&mut self) -> Result<bool, End> {
         let mut inputs = Vec::new();
+        let mut fed = Fed::default();
         let end = loop {
             match self.session.poll_event() {
                 Ok(None) => break None,
@@ -265,7 +267,7 @@ where
                     });
                 }
                 Ok(Some(ServerEvent::Frame(ToServer::Chunk(chunk)))) => {
-                    let taken = self.outlet.transfers.chunk(self.shared, self.id, chunk);
+                    let taken = self.outlet.transfers.chunk(self.id, chunk, &mut fed);
                     if let Err(violation) = taken {
                         break Some(End::Failed(violation.into()));
                     }
@@ -287,6 +289,8 @@ where
                 Err(error) => break Some(End::Failed(error)),
             }
         };
+        // Before what comes behind the chunks: the hub may know no sooner that it came.
+        fed.work(self.shared);
         self.shared.tell(inputs);
         end.map_or(Ok(true), Err)
     }

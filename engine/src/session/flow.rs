@@ -84,6 +84,15 @@ impl Outflow {
         self.window.saturating_sub(self.next - self.taken)
     }
 
+    /// Whether there is room for so much, half of the window or all that is left, that it is worth the
+    /// effort to send it.
+    #[must_use]
+    pub const fn is_worth_it(&self, end: u64) -> bool {
+        let room = self.room();
+        let most = self.next - self.taken + room;
+        2 * room >= most || room >= end.saturating_sub(self.next)
+    }
+
     /// Bytes were sent.
     pub const fn sent(&mut self, length: usize) {
         self.next += length as u64;
@@ -156,6 +165,14 @@ mod tests {
         assert_eq!(flow.taken(group), Ok(()), "older news");
         assert_eq!(flow.room(), group);
         assert_eq!(flow.taken(5 * group + 1), Err(Violation::Credit));
+        // Half of the window is free, or all that is left fits.
+        let mut flow = Outflow::new(0, WINDOW);
+        flow.sent(WINDOW as usize);
+        flow.taken(group).unwrap();
+        assert!(!flow.is_worth_it(100 * group));
+        assert!(flow.is_worth_it(5 * group));
+        flow.taken(2 * group).unwrap();
+        assert!(flow.is_worth_it(100 * group));
         // Less than a group would never get anything, and more than the limit would fill our memory.
         assert_eq!(Outflow::new(0, 0).room(), group);
         let most = u64::from(limits::TRANSFER_WINDOW);
