@@ -3117,7 +3117,8 @@ chat_status chat_server_members(struct chat_server *server,
                                 uint64_t *request);
 
 /**
- * Puts an account out of a room; it may come back.
+ * Puts an account out of a room; it may come back. Not in this version: the reply is
+ * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
  *
  * @param server The server.
  * @param room The room.
@@ -3134,7 +3135,8 @@ chat_status chat_server_kick(struct chat_server *server,
                              uint64_t *request);
 
 /**
- * Puts or keeps an account out of a room for good.
+ * Puts or keeps an account out of a room for good. Not in this version: the reply is
+ * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
  *
  * @param server The server.
  * @param room The room.
@@ -3151,7 +3153,8 @@ chat_status chat_server_ban(struct chat_server *server,
                             uint64_t *request);
 
 /**
- * Lets a banned account come back.
+ * Lets a banned account come back. Not in this version: the reply is
+ * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
  *
  * @param server The server.
  * @param room The room.
@@ -3168,7 +3171,8 @@ chat_status chat_server_unban(struct chat_server *server,
                               uint64_t *request);
 
 /**
- * Forbids an account to send in a room.
+ * Forbids an account to send in a room. Not in this version: the reply is
+ * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
  *
  * @param server The server.
  * @param room The room.
@@ -3187,7 +3191,8 @@ chat_status chat_server_mute(struct chat_server *server,
                              uint64_t *request);
 
 /**
- * Lets a muted account send again.
+ * Lets a muted account send again. Not in this version: the reply is
+ * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
  *
  * @param server The server.
  * @param room The room.
@@ -3204,7 +3209,8 @@ chat_status chat_server_unmute(struct chat_server *server,
                                uint64_t *request);
 
 /**
- * Gives a member of a room another role.
+ * Gives a member of a room another role. Not in this version: the reply is
+ * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
  *
  * @param server The server.
  * @param room The room.
