@@ -102,6 +102,13 @@ impl Transfers {
         }
     }
 
+    /// The transfer that a command of this run began.
+    pub(super) fn begun_by(&self, command: CommandId) -> Option<SendId> {
+        let mut all = self.all.values();
+        let begun = all.find(|transfer| transfer.command == Some(command))?;
+        Some(begun.item.id)
+    }
+
     pub(super) fn knows(&self, id: SendId) -> bool {
         self.orders.contains_key(&id)
     }

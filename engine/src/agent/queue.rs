@@ -168,7 +168,8 @@ fn is_answer(event: &Event) -> bool {
         Event::Acked { command, .. }
         | Event::Refused { command, .. }
         | Event::Canceled { command, .. }
-        | Event::Unsent { command, .. } => command.is_some(),
+        | Event::Unsent { command, .. }
+        | Event::Fetched { command, .. } => command.is_some(),
         Event::Answer { .. } | Event::Outbox { .. } => true,
         _ => false,
     }
