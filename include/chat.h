@@ -680,6 +680,11 @@ typedef int32_t chat_change;
 #define CHAT_REFUSED_BAD_ROLE 134
 
 /**
+ * The server said no: no plugin has a command of that name.
+ */
+#define CHAT_REFUSED_NO_SUCH_COMMAND 135
+
+/**
  * The server said no: an earlier send of the conversation was refused for now; this one waits for it.
  */
 #define CHAT_REFUSED_AFTER_REFUSED 140
@@ -740,17 +745,12 @@ typedef int32_t chat_change;
 #define CHAT_REFUSED_INTERNAL 165
 
 /**
- * The server said no: made by the client itself: the connection was lost before the answer came.
- */
-#define CHAT_REFUSED_LOST 166
-
-/**
  * The server said no: no such file, or not visible to you.
  */
 #define CHAT_REFUSED_NO_SUCH_BLOB 180
 
 /**
- * The server said no: larger than the limit, or over the quota.
+ * The server said no: over the quota of the account or the server.
  */
 #define CHAT_REFUSED_QUOTA 181
 
@@ -758,6 +758,26 @@ typedef int32_t chat_change;
  * The server said no: the content is not what was announced.
  */
 #define CHAT_REFUSED_BAD_HASH 182
+
+/**
+ * The server said no: larger than any file may be here.
+ */
+#define CHAT_REFUSED_TOO_BIG 183
+
+/**
+ * The server said no: no files of that type.
+ */
+#define CHAT_REFUSED_BAD_TYPE 184
+
+/**
+ * The server said no: what is on the server's disk is not what was sent.
+ */
+#define CHAT_REFUSED_DAMAGED 185
+
+/**
+ * The server said no: the sender gave it up, or it expired.
+ */
+#define CHAT_REFUSED_ABANDONED 186
 
 /**
  * The server said no, with a reason that this version does not know.
@@ -916,6 +936,12 @@ typedef int32_t chat_change;
 #define CHAT_EVENT_DROPPED 36
 
 /**
+ * `from` is sending a file: `place`, `blob`, `name`, `size`, `media_type`. It can be fetched already.
+ * With the flag `CHAT_FLAG_OVER` it was given up.
+ */
+#define CHAT_EVENT_INCOMING 37
+
+/**
  * Item of chat_client_rooms and chat_server_rooms: `place`, `text` (topic), `members`, flags
  * `CHAT_FLAG_PUBLIC`, `CHAT_FLAG_JOINED`.
  */
@@ -1053,6 +1079,11 @@ typedef int32_t chat_change;
  * The account has a password.
  */
 #define CHAT_FLAG_PASSWORD 1024
+
+/**
+ * The sender gave the file up.
+ */
+#define CHAT_FLAG_OVER 2048
 
 /**
  * A key that was accepted before. The login at a new server waits at the event
@@ -1545,14 +1576,16 @@ CHAT_API const char *chat_event_message(const struct chat_event *event);
 CHAT_API size_t chat_event_message_len(const struct chat_event *event);
 
 /**
- * The name of a file, a device or a command. Not a path to be trusted.
+ * The name of a file, a device or a command. Not a path to be trusted. In the reply to a fetch: the path
+ * of the file on this machine.
  *
  * @param event The event.
  * @return A string that is valid until the event is freed; empty when there is none.
  * @threadsafe yes
  * @since 0.1
  */
-CHAT_API const char *chat_event_name(const struct chat_event *event);
+CHAT_API
+const char *chat_event_name(const struct chat_event *event);
 
 /**
  * Length of `chat_event_name`.
@@ -2690,8 +2723,9 @@ CHAT_API chat_status chat_client_commands(struct chat_client *client, uint64_t *
 CHAT_API chat_status chat_client_outbox(struct chat_client *client, uint64_t *request);
 
 /**
- * Sends a file. `CHAT_EVENT_PROGRESS` tells how far it is; the reply comes when the server has all of
- * it.
+ * Sends a file. `CHAT_EVENT_QUEUED` says that the profile knows of it, `CHAT_EVENT_PROGRESS` how far it
+ * is; the reply comes when the server has all of it. It goes on after lost connections and, with a
+ * profile, in the next run of the program.
  *
  * @param client The client.
  * @param place The room, or the other account with an @ before its name.
@@ -2712,13 +2746,38 @@ chat_status chat_client_send_file(struct chat_client *client,
                                   uint64_t *request);
 
 /**
+ * The same with a send id or a label. Sent twice with the same id it arrives once.
+ *
+ * @param client The client.
+ * @param place The room, or the other account with an @ before its name.
+ * @param path Which file of this machine.
+ * @param name What others see; NULL: the last part of the path.
+ * @param media_type Like "image/png"; NULL: unknown.
+ * @param options May be NULL; `reply_to` must be 0.
+ * @param request Receives the number of the request; may be NULL.
+ * @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BAD_NAME;
+ *         CHAT_BAD_OPTIONS
+ * @threadsafe yes
+ * @since 0.1
+ */
+CHAT_API
+chat_status chat_client_send_file_with(struct chat_client *client,
+                                       const char *place,
+                                       const char *path,
+                                       const char *name,
+                                       const char *media_type,
+                                       const struct chat_send_options *options,
+                                       uint64_t *request);
+
+/**
  * Fetches a file. `CHAT_EVENT_PROGRESS` tells how far it is; the reply comes when all of it is on this
- * disk and its hash was checked.
+ * disk and was proven, with its path (`chat_event_name`) and hash. Nothing is overwritten; until then it
+ * is called like it with ".part" behind.
  *
  * @param client The client.
  * @param blob Which: `chat_event_blob`, 16 bytes.
  * @param blob_len Must be 16.
- * @param path Where to; an unfinished file is continued.
+ * @param path A file that does not exist, or a folder: then it is called as its sender called it.
  * @param request Receives the number of the request; may be NULL.
  * @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG
  * @threadsafe yes
@@ -3058,7 +3117,8 @@ chat_status chat_server_members(struct chat_server *server,
                                 uint64_t *request);
 
 /**
- * Puts an account out of a room; it may come back.
+ * Puts an account out of a room; it may come back. Not in this version: the reply is
+ * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
  *
  * @param server The server.
  * @param room The room.
@@ -3075,7 +3135,8 @@ chat_status chat_server_kick(struct chat_server *server,
                              uint64_t *request);
 
 /**
- * Puts or keeps an account out of a room for good.
+ * Puts or keeps an account out of a room for good. Not in this version: the reply is
+ * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
  *
  * @param server The server.
  * @param room The room.
@@ -3092,7 +3153,8 @@ chat_status chat_server_ban(struct chat_server *server,
                             uint64_t *request);
 
 /**
- * Lets a banned account come back.
+ * Lets a banned account come back. Not in this version: the reply is
+ * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
  *
  * @param server The server.
  * @param room The room.
@@ -3109,7 +3171,8 @@ chat_status chat_server_unban(struct chat_server *server,
                               uint64_t *request);
 
 /**
- * Forbids an account to send in a room.
+ * Forbids an account to send in a room. Not in this version: the reply is
+ * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
  *
  * @param server The server.
  * @param room The room.
@@ -3128,7 +3191,8 @@ chat_status chat_server_mute(struct chat_server *server,
                              uint64_t *request);
 
 /**
- * Lets a muted account send again.
+ * Lets a muted account send again. Not in this version: the reply is
+ * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
  *
  * @param server The server.
  * @param room The room.
@@ -3145,7 +3209,8 @@ chat_status chat_server_unmute(struct chat_server *server,
                                uint64_t *request);
 
 /**
- * Gives a member of a room another role.
+ * Gives a member of a room another role. Not in this version: the reply is
+ * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
  *
  * @param server The server.
  * @param room The room.

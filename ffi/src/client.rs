@@ -12,7 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_executor::Task;
-use chat_engine::{BlobId, Body, ClientDriver, Command, PresenceState, Request, SendId, Target};
+use chat_engine::{
+    BlobId, Body, ClientDriver, Command, FileSink, FileSource, PresenceState, Request, SendId,
+    Target,
+};
 use futures_lite::FutureExt as _;
 
 use crate::api::client::{
@@ -25,7 +28,7 @@ use crate::limits;
 use crate::options::SendOptions;
 use crate::runtime;
 use crate::status::{
-    CHAT_CLOSED, CHAT_MISUSE, CHAT_NOT_SUPPORTED, CHAT_PANIC, CHAT_TIMEOUT, CHAT_WRONG_KEY,
+    CHAT_CLOSED, CHAT_INVALID, CHAT_MISUSE, CHAT_PANIC, CHAT_TIMEOUT, CHAT_WRONG_KEY,
 };
 
 pub(crate) use plan::{Plan, plan};
@@ -146,16 +149,39 @@ impl Client {
 
     pub(crate) fn send_file(
         &self,
-        _place: Target,
-        _path: PathBuf,
-        _name: Option<&str>,
-        _media_type: Option<&str>,
+        place: Target,
+        path: PathBuf,
+        name: Option<&str>,
+        media_type: Option<&str>,
+        options: SendOptions,
     ) -> Outcome<u64> {
-        Err(Fault::of(CHAT_NOT_SUPPORTED))
+        if options.reply_to().is_some() {
+            return Err(Fault::new(CHAT_INVALID, "a file can't be a reply"));
+        }
+        self.0.command(
+            Command::SendFile {
+                target: place,
+                source: FileSource::Path(path),
+                name: name.map(str::to_owned),
+                media_type: media_type.unwrap_or_default().to_owned(),
+                id: options.id,
+                label: options.label,
+            },
+            None,
+        )
     }
 
-    pub(crate) fn fetch(&self, _blob: BlobId, _path: PathBuf) -> Outcome<u64> {
-        Err(Fault::of(CHAT_NOT_SUPPORTED))
+    pub(crate) fn fetch(&self, blob: BlobId, path: PathBuf) -> Outcome<u64> {
+        self.0.command(
+            Command::Fetch {
+                blob,
+                sink: FileSink::Path(path),
+                start: 0,
+                length: None,
+                label: String::new(),
+            },
+            None,
+        )
     }
 
     pub(crate) fn request_json(&self, line: &str) -> Outcome<u64> {

@@ -125,6 +125,8 @@ pub const CHAT_REFUSED_TOO_MANY: chat_status = 132;
 pub const CHAT_REFUSED_BAD_REQUEST: chat_status = 133;
 /// The server said no: a role that does not exist.
 pub const CHAT_REFUSED_BAD_ROLE: chat_status = 134;
+/// The server said no: no plugin has a command of that name.
+pub const CHAT_REFUSED_NO_SUCH_COMMAND: chat_status = 135;
 /// The server said no: an earlier send of the conversation was refused for now; this one waits for it.
 pub const CHAT_REFUSED_AFTER_REFUSED: chat_status = 140;
 /// The server said no: the send id is older than the server remembers.
@@ -149,14 +151,20 @@ pub const CHAT_REFUSED_NOT_SUPPORTED: chat_status = 163;
 pub const CHAT_REFUSED_DRAINING: chat_status = 164;
 /// The server said no: a fault of the server.
 pub const CHAT_REFUSED_INTERNAL: chat_status = 165;
-/// The server said no: made by the client itself: the connection was lost before the answer came.
-pub const CHAT_REFUSED_LOST: chat_status = 166;
 /// The server said no: no such file, or not visible to you.
 pub const CHAT_REFUSED_NO_SUCH_BLOB: chat_status = 180;
-/// The server said no: larger than the limit, or over the quota.
+/// The server said no: over the quota of the account or the server.
 pub const CHAT_REFUSED_QUOTA: chat_status = 181;
 /// The server said no: the content is not what was announced.
 pub const CHAT_REFUSED_BAD_HASH: chat_status = 182;
+/// The server said no: larger than any file may be here.
+pub const CHAT_REFUSED_TOO_BIG: chat_status = 183;
+/// The server said no: no files of that type.
+pub const CHAT_REFUSED_BAD_TYPE: chat_status = 184;
+/// The server said no: what is on the server's disk is not what was sent.
+pub const CHAT_REFUSED_DAMAGED: chat_status = 185;
+/// The server said no: the sender gave it up, or it expired.
+pub const CHAT_REFUSED_ABANDONED: chat_status = 186;
 /// The server said no, with a reason that this version does not know.
 pub const CHAT_REFUSED_OTHER: chat_status = 199;
 
@@ -236,10 +244,14 @@ const REFUSED: &[(chat_status, &CStr, &CStr, bool)] = &[
     (CHAT_REFUSED_NOT_SUPPORTED, c"CHAT_REFUSED_NOT_SUPPORTED", c"this server can't do that yet", false),
     (CHAT_REFUSED_DRAINING, c"CHAT_REFUSED_DRAINING", c"the server is stopping; connect again in a moment", true),
     (CHAT_REFUSED_INTERNAL, c"CHAT_REFUSED_INTERNAL", c"the server has a fault; its log says more", false),
-    (CHAT_REFUSED_LOST, c"CHAT_REFUSED_LOST", c"the connection was lost before the answer came; look if it was done before you ask again", true),
     (CHAT_REFUSED_NO_SUCH_BLOB, c"CHAT_REFUSED_NO_SUCH_BLOB", c"there is no such file, or you may not see it", false),
     (CHAT_REFUSED_QUOTA, c"CHAT_REFUSED_QUOTA", c"the file is larger than what is left of your quota", false),
     (CHAT_REFUSED_BAD_HASH, c"CHAT_REFUSED_BAD_HASH", c"the file's content is not what was announced; send it again", false),
+    (CHAT_REFUSED_NO_SUCH_COMMAND, c"CHAT_REFUSED_NO_SUCH_COMMAND", c"there is no such command; ask for the list of commands", false),
+    (CHAT_REFUSED_TOO_BIG, c"CHAT_REFUSED_TOO_BIG", c"the file is larger than this server takes", false),
+    (CHAT_REFUSED_BAD_TYPE, c"CHAT_REFUSED_BAD_TYPE", c"this server takes no files of that type", false),
+    (CHAT_REFUSED_DAMAGED, c"CHAT_REFUSED_DAMAGED", c"the file is damaged on the server; ask its sender to send it again", false),
+    (CHAT_REFUSED_ABANDONED, c"CHAT_REFUSED_ABANDONED", c"the sender gave this file up", false),
     (CHAT_REFUSED_OTHER, c"CHAT_REFUSED_OTHER", c"the server refused for a reason that this version does not know; update the program", false),
 ];
 
@@ -294,7 +306,12 @@ fn of_misuse(misuse: &Misuse) -> chat_status {
 
 /// The number for a refusal of the server: 100 above its own.
 pub(crate) fn of_code(code: Code) -> chat_status {
-    let status = 100 + chat_status::from(code.number());
+    let status = match code {
+        // The client itself says these: nobody refused anything.
+        Code::Lost => return CHAT_LOST,
+        Code::LocalFile => return CHAT_LOCAL,
+        code => 100 + chat_status::from(code.number()),
+    };
     match row(status) {
         Some(_) => status,
         None => CHAT_REFUSED_OTHER,
@@ -325,12 +342,15 @@ mod tests {
     fn every_refusal_has_its_number() {
         for code in Code::ALL {
             let status = of_code(*code);
+            if [CHAT_LOST, CHAT_LOCAL].contains(&status) {
+                continue;
+            }
             assert_ne!(status, CHAT_REFUSED_OTHER, "{code}");
             let expected = format!("CHAT_REFUSED_{}", code.as_str().to_uppercase());
             assert_eq!(name(status).to_str(), Ok(expected.as_str()));
         }
         assert_eq!(of_code(Code::Other(9999)), CHAT_REFUSED_OTHER);
-        assert_eq!(REFUSED.len(), Code::ALL.len() + 1);
+        assert_eq!(REFUSED.len(), Code::ALL.len() - 2 + 1);
     }
 
     #[test]

@@ -66,7 +66,8 @@ impl Agent {
             && matches!(self.link, Link::Idle)
             && self.saves.is_empty()
         {
-            let settled = self.asks.is_settled() && self.outbox.is_settled();
+            let settled =
+                self.asks.is_settled() && self.outbox.is_settled() && self.transfers.is_settled();
             if let Some(end) = &mut self.end {
                 end.settled = settled;
             }

@@ -383,6 +383,8 @@ impl Agent {
                 self.asks.abandon(command);
                 if let Some(send_id) = self.outbox.sent_by(command) {
                     self.cancel(id, send_id, effects);
+                } else if let Some(transfer) = self.transfers.begun_by(command) {
+                    self.cancel_transfer(id, transfer, effects);
                 }
             }
             Command::Ask(request) => {

@@ -596,6 +596,10 @@ async fn connect(address: String) -> Result<Box<dyn Stream>, Error> {
             Ok(stream) => {
                 // Without it a small frame waits for the answer to the one before.
                 stream.set_nodelay(true).map_err(fault)?;
+                // What is said goes behind what lies in the socket, so little of a file may lie there.
+                // Where a system can't do that, more of it does.
+                #[cfg(any(target_os = "android", target_os = "linux"))]
+                let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(limits::UNSENT_BYTES);
                 return Ok(Box::new(stream));
             }
             Err(error) => failure = fault(error),

@@ -74,6 +74,9 @@ pub const CHAT_EVENT_NOTICE: chat_event_type = 35;
 /// Events were taken too slowly: `count` signals (presence, typing, receipts) were merged or left out.
 /// Entries never are.
 pub const CHAT_EVENT_DROPPED: chat_event_type = 36;
+/// `from` is sending a file: `place`, `blob`, `name`, `size`, `media_type`. It can be fetched already.
+/// With the flag `CHAT_FLAG_OVER` it was given up.
+pub const CHAT_EVENT_INCOMING: chat_event_type = 37;
 /// Item of chat_client_rooms and chat_server_rooms: `place`, `text` (topic), `members`, flags
 /// `CHAT_FLAG_PUBLIC`, `CHAT_FLAG_JOINED`.
 pub const CHAT_EVENT_ROOM: chat_event_type = 50;
@@ -138,6 +141,8 @@ pub const CHAT_FLAG_SENT: chat_flags = 256;
 pub const CHAT_FLAG_ADMIN: chat_flags = 512;
 /// The account has a password.
 pub const CHAT_FLAG_PASSWORD: chat_flags = 1024;
+/// The sender gave the file up.
+pub const CHAT_FLAG_OVER: chat_flags = 2048;
 
 /// Frees an event, and everything that was borrowed from it: texts and items. Does nothing for NULL, nor
 /// for an item: that goes with its event.
@@ -437,7 +442,8 @@ pub unsafe extern "C" fn chat_event_message_len(event: *const chat_event) -> usi
     guard_or(0, || Ok(handle::event(event)?.text_len(Field::Message)))
 }
 
-/// The name of a file, a device or a command. Not a path to be trusted.
+/// The name of a file, a device or a command. Not a path to be trusted. In the reply to a fetch: the path
+/// of the file on this machine.
 ///
 /// @param event The event.
 /// @return A string that is valid until the event is freed; empty when there is none.

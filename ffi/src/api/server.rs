@@ -512,7 +512,8 @@ pub unsafe extern "C" fn chat_server_members(
     })
 }
 
-/// Puts an account out of a room; it may come back.
+/// Puts an account out of a room; it may come back. Not in this version: the reply is
+/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -545,7 +546,8 @@ pub unsafe extern "C" fn chat_server_kick(
     })
 }
 
-/// Puts or keeps an account out of a room for good.
+/// Puts or keeps an account out of a room for good. Not in this version: the reply is
+/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -578,7 +580,8 @@ pub unsafe extern "C" fn chat_server_ban(
     })
 }
 
-/// Lets a banned account come back.
+/// Lets a banned account come back. Not in this version: the reply is
+/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -611,7 +614,8 @@ pub unsafe extern "C" fn chat_server_unban(
     })
 }
 
-/// Forbids an account to send in a room.
+/// Forbids an account to send in a room. Not in this version: the reply is
+/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -646,7 +650,8 @@ pub unsafe extern "C" fn chat_server_mute(
     })
 }
 
-/// Lets a muted account send again.
+/// Lets a muted account send again. Not in this version: the reply is
+/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -679,7 +684,8 @@ pub unsafe extern "C" fn chat_server_unmute(
     })
 }
 
-/// Gives a member of a room another role.
+/// Gives a member of a room another role. Not in this version: the reply is
+/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
 ///
 /// @param server The server.
 /// @param room The room.

@@ -141,7 +141,10 @@ impl Inner {
         if waiting + state.requests.len() >= limits::EVENTS {
             return Err(Fault::of(CHAT_FULL));
         }
-        let is_send = matches!(command, Command::Send { .. });
+        let is_send = matches!(
+            command,
+            Command::Send { .. } | Command::SendFile { .. } | Command::Fetch { .. }
+        );
         let place = place(&command);
         // What its line needs to know; sends know everything themselves.
         let noted = (!is_send).then(|| command.clone());
@@ -260,7 +263,7 @@ fn reply_early(state: &mut State, number: u64, status: chat_status) {
 
 fn place(command: &Command) -> String {
     let about: Option<&Target> = match command {
-        Command::Send { target, .. } => Some(target),
+        Command::Send { target, .. } | Command::SendFile { target, .. } => Some(target),
         Command::Ask(request) => match request {
             Request::Create { room, .. } => return room.as_str().to_owned(),
             Request::Members { target, .. }

@@ -4,8 +4,9 @@ use std::ffi::CString;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use chat_engine::{Code, Event, Refusal};
+use chat_engine::{Code, CommandId, Event, Refusal};
 
+use super::requests::Requests;
 use super::{Client, Inner, Phase, State};
 use crate::api::event::{CHAT_EVENT_CLOSED, CHAT_EVENT_REPLY, CHAT_EVENT_SETTLED, chat_event};
 use crate::desk::Woken;
@@ -95,11 +96,7 @@ impl Inner {
                 id,
                 peer,
                 seq,
-            } => match command {
-                Some(command) => requests.settle(*command).map(|open| open.reply()),
-                None => Some(Record::new(CHAT_EVENT_SETTLED)),
-            }
-            .map(|record| record.sent(*id, label).at(peer, *seq)),
+            } => ended(requests, *command).map(|record| record.sent(*id, label).at(peer, *seq)),
             Event::Refused {
                 command,
                 label,
@@ -118,11 +115,8 @@ impl Inner {
                     None => refused(record, refusal, leaving),
                 })
             }
-            Event::Canceled { command, label, id } => match command {
-                Some(command) => requests.settle(*command).map(|open| open.reply()),
-                None => Some(Record::new(CHAT_EVENT_SETTLED)),
-            }
-            .map(|record| record.status(CHAT_CANCELED).sent(*id, label)),
+            Event::Canceled { command, label, id } => ended(requests, *command)
+                .map(|record| record.status(CHAT_CANCELED).sent(*id, label)),
             Event::Unsent {
                 command,
                 label,
@@ -149,6 +143,28 @@ impl Inner {
             Event::Outbox { command, items } => requests
                 .settle(*command)
                 .map(|open| event::outbox(open.reply(), items, &line)),
+            Event::Fetched {
+                command,
+                label,
+                id,
+                blob,
+                path,
+                hash,
+            } => {
+                let path = path.as_ref().map(|path| path.to_string_lossy());
+                ended(requests, *command).map(|record| {
+                    record
+                        .sent(*id, label)
+                        .with(Field::Name, path.as_deref().unwrap_or_default())
+                        .with_bytes(Field::Blob, &blob.0)
+                        .with_bytes(Field::Hash, hash)
+                })
+            }
+            Event::Progress { command, .. } => {
+                let number = command.and_then(|command| requests.number_of(command));
+                let record = event::of_client(event, &mut requests.scene);
+                record.map(|record| record.request(number.unwrap_or_default()))
+            }
             Event::Queued { command, .. } => requests.number_of(*command).and_then(|number| {
                 event::of_client(event, &mut requests.scene).map(|record| record.request(number))
             }),
@@ -187,6 +203,15 @@ impl Inner {
             Event::Reconnecting { .. } => state.phase = Phase::Reconnecting,
             _ => {}
         }
+    }
+}
+
+/// The beginning of what is told of a send or a transfer that came to its end; nothing if its request was
+/// replied to before.
+fn ended(requests: &mut Requests, command: Option<CommandId>) -> Option<Record> {
+    match command {
+        Some(command) => requests.settle(command).map(|open| open.reply()),
+        None => Some(Record::new(CHAT_EVENT_SETTLED)),
     }
 }
 

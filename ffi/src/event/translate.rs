@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chat_engine::json::error_word;
 use chat_engine::{
-    AccountItem, Answer, Body, ByeReason, Code, CommandItem, Content, Conversation, ConversationId,
+    AccountItem, Answer, Body, ByeReason, CommandItem, Content, Conversation, ConversationId,
     DeviceItem, Entry, Error, Event, HistoryItem, ItemState, MemberItem, Mistrust, Peer,
     PresenceState, Receipt, Refusal, Rights, RoomItem, SendId, Seq, Target, UnixTime, WhoItem,
     limits,
@@ -77,6 +77,23 @@ pub(crate) fn of_client(event: &Event, scene: &mut Scene) -> Option<Record> {
             .with(Field::Text, &presence.text)
             .with(Field::Reason, presence.reason.map_or("", ByeReason::as_str))
             .with_number(Field::Presence, state(presence.state)),
+        Event::Progress {
+            label,
+            id,
+            done,
+            size,
+            ..
+        } => send(CHAT_EVENT_PROGRESS, *id, label)
+            .with_number(Field::Transferred, *done)
+            .with_number(Field::Size, *size),
+        Event::Incoming { peer, incoming } => Record::new(CHAT_EVENT_INCOMING)
+            .with(Field::Place, &place(peer))
+            .with(Field::From, incoming.from.as_str())
+            .with_bytes(Field::Blob, &incoming.blob.0)
+            .with(Field::Name, &incoming.name)
+            .with(Field::MediaType, &incoming.media_type)
+            .with_number(Field::Size, incoming.size)
+            .flag(CHAT_FLAG_OVER, incoming.is_over),
         Event::Typing { peer, account } => Record::new(CHAT_EVENT_TYPING)
             .with(Field::Place, &place(peer))
             .with(Field::Account, account.as_str()),
@@ -232,11 +249,7 @@ fn closed(error: Option<&Error>, reason: Option<ByeReason>) -> Record {
 }
 
 fn refused(record: Record, refusal: &Refusal) -> Record {
-    // The client itself says this one: nobody refused anything.
-    let status = match refusal.code {
-        Code::Lost => status::CHAT_LOST,
-        code => status::of_code(code),
-    };
+    let status = status::of_code(refusal.code);
     let record = record
         .status(status)
         .with(Field::Reason, &refusal.code.to_string())
