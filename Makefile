@@ -60,11 +60,12 @@ FORCE:
 
 # One object in which only the functions of chat.h have names for others. Otherwise the host's SQLite
 # would be taken in place of ours without a word, and two Rust libraries would not link at all.
-# Sections that nothing of chat.h reaches are left out.
+# Sections that nothing of chat.h reaches are left out. No groups are left either: another Rust library has
+# some of the same name, and the linker would drop those in favour of ours, whose names are hidden.
 $(CAPI)/libchat.a: $(OUT)/libchat.so ffi/symbols.txt
 	@mkdir -p $(CAPI)
 	@echo "$(LD) -r ... -o $(CAPI)/chat.o"
-	@$(LD) -r --gc-sections $(addprefix -u ,$(shell cat ffi/symbols.txt)) \
+	@$(LD) -r --gc-sections --force-group-allocation $(addprefix -u ,$(shell cat ffi/symbols.txt)) \
 		--whole-archive $(OUT)/libchat.a -o $(CAPI)/chat.o
 	@# The bitcode that the standard library carries chokes archivers that look into it.
 	@# What is undefined and nothing refers to any more goes as well: it would turn weak symbols of other

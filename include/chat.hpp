@@ -546,10 +546,17 @@ public:
     result<request_id> commands() { return ask(chat_client_commands); }
     result<request_id> outbox() { return ask(chat_client_outbox); }
 
+    /** An empty name is the last part of the path, an empty type is unknown. */
     result<request_id> send_file(text place, text path, text name = std::string(), text media_type = std::string())
     {
         return ask(chat_client_send_file, detail::text(place), detail::text(path), detail::text_if(name),
                    detail::text_if(media_type));
+    }
+    /** Empty texts mean none, as above. */
+    result<request_id> send_file_with(text place, text path, text name, text media_type, const send_options &options)
+    {
+        return ask(chat_client_send_file_with, detail::text(place), detail::text(path), detail::text_if(name),
+                   detail::text_if(media_type), c(options));
     }
     result<request_id> fetch(const bytes &blob, text path)
     {

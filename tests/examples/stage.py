@@ -28,6 +28,8 @@ LONG = 120
 VALGRIND = [
     "valgrind",
     "--quiet",
+    # Its threads take turns; without this a loop that draws would starve those of the library.
+    "--fair-sched=try",
     "--leak-check=full",
     "--errors-for-leak-kinds=definite",
     "--error-exitcode=9",

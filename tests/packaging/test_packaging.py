@@ -326,7 +326,8 @@ class OtherLanguages(Staged):
         client, server, event, module = json.loads(methods)
         for _, name, _ in header.functions():
             kind, _, verb = name.partition("_")
-            verb = {"fd": "fileno", "from": "sender", "get_type": "type", "get_stats": "stats", "to_json": "json", "item": "items"}.get(verb, verb)
+            verb = {"fd": "fileno", "from": "sender", "get_type": "type", "get_stats": "stats", "to_json": "json", "item": "items",
+                    "send_file_with": "send_file"}.get(verb, verb)
             if verb.endswith(("_init", "_len")) or verb in ("new", "item_count") or kind in ("status", "string", "send") or name == "last_error":
                 continue
             if kind == "event" and verb == "free":
