@@ -225,12 +225,15 @@ fn on_error_decides_and_too_many_faults_stop_a_plugin_for_good() {
         ran.errors
     );
 
-    // The operator's word starts the same file again...
+    // The operator's word starts the same file again, which is not better for it...
     let ran = server.operate(&["plugin", "reload", "strict"]);
     assert_eq!(ran.code, 0, "{}", ran.errors);
-    ann.acked("h");
+    server
+        .process()
+        .says(&["strict", "stopped: 10 faults within a minute"]);
     // ...and a better one lets in what has waited.
     drop_in(&plugins, &hostile(&plugins, "strict", &[]));
+    ann.acked("h");
     for number in 0..10 {
         ann.acked(&format!("f{number}"));
     }
