@@ -6,19 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat_engine::port::{
-    Ask, AskPlace, FromHooks, HookSet, NoticeOut, NoticeTo, PluginName, Question, Say,
-    Subscriptions, Verdict,
-};
-use chat_engine::{
-    AccountName, Body, CommandItem, ConversationId, LinkId, RoomName, Target, Ticket,
-};
+use chat_engine::port::{Ask, AskPlace, FromHooks, PluginName, Question, Verdict};
+use chat_engine::{AccountName, ConversationId, LinkId, RoomName, Ticket};
 use chat_plugin_abi as abi;
 use slab::Slab;
 
 use crate::ask::{Asking, asking, with_text};
 use crate::disk::Chore;
-use crate::frame::{Answer, Down, Metric, Wish, write_call};
+use crate::frame::{Answer, Down, write_call};
 use crate::launch::Process;
 use crate::limits;
 use crate::settings::OnError;
@@ -30,9 +25,9 @@ use crate::slot::{Call, Place, Seat, SeatId, Slot, SlotId, Source, State, What, 
 pub(crate) struct Desk {
     pub(crate) slots: BTreeMap<SlotId, Slot>,
     pub(crate) seats: HashMap<SeatId, Seat>,
-    asked: Slab<Asked>,
-    chains: HashMap<u32, Arc<[SlotId]>>,
-    commands: HashMap<String, SlotId>,
+    pub(crate) asked: Slab<Asked>,
+    pub(crate) chains: HashMap<u32, Arc<[SlotId]>>,
+    pub(crate) commands: HashMap<String, SlotId>,
     /// Seats in this process that have something to do.
     pub(crate) runnable: VecDeque<SeatId>,
     /// Helpers that have bytes to be sent.
@@ -43,41 +38,41 @@ pub(crate) struct Desk {
     pub(crate) wake_observers: bool,
     /// Counts what the log was said to have grown.
     pub(crate) tails: u64,
-    online: HashSet<AccountName>,
-    last: u64,
+    pub(crate) online: HashSet<AccountName>,
+    pub(crate) last: u64,
     pub(crate) tick: u64,
     pub(crate) closing: bool,
     /// The clock has nothing to count, and is to be woken when it has.
     pub(crate) clock_rests: bool,
     /// All commands, as plugins get them.
-    command_list: String,
+    pub(crate) command_list: String,
     /// For the disk, once the lock is open.
     pub(crate) chores: Vec<Chore>,
     /// Rooms by name, for notices that name one; only while somebody may send any.
-    rooms: HashMap<RoomName, ConversationId>,
-    notices: bool,
+    pub(crate) rooms: HashMap<RoomName, ConversationId>,
+    pub(crate) notices: bool,
     /// Helpers that were told to end, and when.
     pub(crate) farewells: Vec<(Arc<Process>, Instant)>,
 }
 
 /// A question on its way through its chain.
 #[derive(Debug)]
-struct Asked {
-    ticket: Ticket,
-    hook: u32,
-    shown: Arc<Shown>,
-    direct: bool,
-    own: Option<String>,
-    chain: Arc<[SlotId]>,
-    at: usize,
-    modified: bool,
+pub(crate) struct Asked {
+    pub(crate) ticket: Ticket,
+    pub(crate) hook: u32,
+    pub(crate) shown: Arc<Shown>,
+    pub(crate) direct: bool,
+    pub(crate) own: Option<String>,
+    pub(crate) chain: Arc<[SlotId]>,
+    pub(crate) at: usize,
+    pub(crate) modified: bool,
     /// Who is answered by a reply, and about what.
-    caller: Caller,
-    conversation: Option<ConversationId>,
+    pub(crate) caller: Caller,
+    pub(crate) conversation: Option<ConversationId>,
 }
 
 #[derive(Clone, Debug)]
-enum Caller {
+pub(crate) enum Caller {
     Nobody,
     Link(LinkId),
     Account(AccountName),
@@ -636,278 +631,6 @@ impl Desk {
         }
     }
 
-    // What plugins wish.
-
-    pub(crate) fn wish(&mut self, seat_id: Option<SeatId>, id: SlotId, wish: Wish) {
-        let Some(slot) = self.slots.get_mut(&id) else {
-            return;
-        };
-        match wish {
-            Wish::Log { level, text } => log(slot, level, &text),
-            Wish::Send { room, to, text } => self.say(id, room, to, &text),
-            Wish::Tell {
-                account,
-                room,
-                text,
-            } => {
-                let room = room.and_then(|room| RoomName::new(&room).ok());
-                let about = room.and_then(|room| self.rooms.get(&room).copied());
-                if let Ok(account) = AccountName::new(&account) {
-                    self.notice(id, NoticeTo::Account(account), about, text);
-                }
-            }
-            Wish::Reply { call, text } => {
-                if let Some((to, about)) = self.caller(seat_id, call) {
-                    self.notice(id, to, about, text);
-                }
-            }
-            Wish::Keep { key, value } => {
-                slot.values_changed = true;
-                match value {
-                    Some(value) => slot.values.insert(key, value),
-                    None => slot.values.remove(&key),
-                };
-            }
-            Wish::Metric { name, change } => {
-                if slot.metrics.len() >= limits::METRICS && !slot.metrics.contains_key(&name) {
-                    if slot.first_time(4) {
-                        let plugin = slot.name.as_str();
-                        tracing::warn!(plugin, name, "it has too many metrics");
-                    }
-                    return;
-                }
-                let value = slot.metrics.entry(name).or_default();
-                match change {
-                    Metric::Add(n) => *value = value.saturating_add(n.into()),
-                    Metric::Set(n) => *value = n.into(),
-                }
-            }
-            Wish::Timer { timer, times: None } => {
-                slot.timers.remove(&timer);
-            }
-            Wish::Timer {
-                timer,
-                times: Some((first, every)),
-            } => {
-                let due = Instant::now().checked_add(Duration::from_millis(first));
-                if let Some(due) = due.filter(|_| slot.timers.len() < 2 * limits::TIMERS) {
-                    slot.timers
-                        .insert(timer, (due, Duration::from_millis(every)));
-                }
-            }
-        }
-    }
-
-    fn say(&mut self, id: SlotId, room: Option<String>, to: Option<String>, text: &str) {
-        let Some(slot) = self.slots.get_mut(&id) else {
-            return;
-        };
-        let target = match (&room, &to) {
-            (Some(room), None) => RoomName::new(room).map(Target::Room),
-            (None, Some(account)) => AccountName::new(account).map(Target::Account),
-            _ => return,
-        };
-        let name = slot.name.clone();
-        let target = match target {
-            Ok(target) => target,
-            Err(why) => {
-                tracing::warn!(plugin = name.as_str(), %why, "it sends to what is no name");
-                return;
-            }
-        };
-        if slot.says >= limits::SAYS {
-            slot.stats.dropped += 1;
-            if slot.first_time(8) {
-                tracing::warn!(
-                    plugin = name.as_str(),
-                    "it sends faster than entries are taken"
-                );
-            }
-            return;
-        }
-        slot.says += 1;
-        let token = self.next_id();
-        self.out.push(FromHooks::Say(Say {
-            plugin: name,
-            token,
-            target,
-            id: None,
-            body: Body::text(text, None),
-        }));
-    }
-
-    /// One of the entries that a plugin sent was taken or refused.
-    pub(crate) fn said(&mut self, id: SlotId) {
-        let Some(slot) = self.slots.get_mut(&id) else {
-            return;
-        };
-        slot.says = slot.says.saturating_sub(1);
-        let seat = slot.seat.and_then(|seat| self.seats.get(&seat));
-        if let Some(Place::Helper(process)) = seat.map(|seat| &seat.place) {
-            process.put(|out| Down::Said.write(out));
-            self.dirty.push(Arc::clone(process));
-        }
-    }
-
-    /// Remembers where a room is. The same one mostly is known already.
-    pub(crate) fn know_room(&mut self, room: &RoomName, conversation: ConversationId) {
-        if self.rooms.get(room) == Some(&conversation) {
-            return;
-        }
-        if self.rooms.len() >= limits::ROOMS {
-            self.rooms.clear();
-        }
-        self.rooms.insert(room.clone(), conversation);
-    }
-
-    fn notice(
-        &mut self,
-        id: SlotId,
-        to: NoticeTo,
-        conversation: Option<ConversationId>,
-        text: String,
-    ) {
-        let Some(slot) = self.slots.get(&id) else {
-            return;
-        };
-        self.out.push(FromHooks::Notice(NoticeOut {
-            plugin: slot.name.clone(),
-            to,
-            text,
-            conversation,
-        }));
-    }
-
-    /// Who sent what a call is about, and where.
-    fn caller(
-        &self,
-        seat: Option<SeatId>,
-        call: u64,
-    ) -> Option<(NoticeTo, Option<ConversationId>)> {
-        let seat = self.seats.get(&seat?)?;
-        let waiting = seat.queue.iter().find(|waiting| waiting.id == call);
-        let call = waiting.or_else(|| seat.deferred.get(&call))?;
-        match &call.what {
-            What::Ask { key, .. } => {
-                let asked = self.asked.get(*key)?;
-                let to = match &asked.caller {
-                    Caller::Link(link) => NoticeTo::Link(*link),
-                    Caller::Account(account) => NoticeTo::Account(account.clone()),
-                    Caller::Nobody => return None,
-                };
-                Some((to, asked.conversation))
-            }
-            What::Observe { shown, .. } | What::News(shown) => {
-                let account = AccountName::new(shown.text(Field::From)?).ok()?;
-                let room = RoomName::new(shown.text(Field::Room)?).ok();
-                let about = room.and_then(|room| self.rooms.get(&room).copied());
-                Some((NoticeTo::Account(account), about))
-            }
-            _ => None,
-        }
-    }
-
-    // What is subscribed to.
-
-    /// Recounts who takes part in what, and tells the engine.
-    pub(crate) fn publish(&mut self) {
-        let mut chains: HashMap<u32, Vec<SlotId>> = HashMap::new();
-        self.commands.clear();
-        let may_notice = |slot: &Slot| slot.capabilities() & abi::CHAT_CAP_NOTICE != 0;
-        self.notices = self.slots.values().any(may_notice);
-        for (id, slot) in &self.slots {
-            if !slot.is_asked() {
-                continue;
-            }
-            for hook in slot.about.hooks.keys() {
-                chains.entry(*hook).or_default().push(*id);
-            }
-            for command in slot.about.commands.keys() {
-                // The first one by age keeps it; the other was told when it came.
-                self.commands.entry(command.clone()).or_insert(*id);
-            }
-        }
-        let slots = &self.slots;
-        self.chains = chains
-            .into_iter()
-            .map(|(hook, mut chain)| {
-                chain.sort_by_key(|id| {
-                    let slot = slots.get(id);
-                    let priority = slot.map_or(0, |slot| slot.priority(hook));
-                    let id = slot.map_or("", |slot| slot.about.id.as_str());
-                    (std::cmp::Reverse(priority), id)
-                });
-                (hook, chain.into())
-            })
-            .collect();
-        let subscriptions = self.subscriptions();
-        let line = |item: &CommandItem| format!("{}\t{}\n", item.name, item.help);
-        let list: String = subscriptions.commands.iter().map(line).collect();
-        if list != self.command_list {
-            self.command_list = list;
-            let seats: Vec<SeatId> = self.seats.keys().copied().collect();
-            for seat in seats {
-                self.tell_commands(seat);
-            }
-        }
-        self.out.push(FromHooks::Subscriptions(subscriptions));
-    }
-
-    /// Tells an instance which commands there are.
-    pub(crate) fn tell_commands(&mut self, id: SeatId) {
-        let Some(seat) = self.seats.get(&id) else {
-            return;
-        };
-        if seat.capabilities & abi::CHAT_CAP_COMMAND == 0 {
-            return;
-        }
-        let list = self.command_list.clone();
-        match &seat.place {
-            Place::Local(local) => *crate::instance::lock(&local.host.commands) = list,
-            Place::Helper(process) => {
-                process.put(|out| Down::Commands(list).write(out));
-                self.dirty.push(Arc::clone(process));
-            }
-        }
-    }
-
-    pub(crate) fn subscriptions(&self) -> Subscriptions {
-        let mut hooks = HookSet::NONE;
-        let direct = |id: &SlotId| {
-            let slot = self.slots.get(id);
-            slot.is_some_and(|slot| slot.capabilities() & abi::CHAT_CAP_READ_DIRECT != 0)
-        };
-        for (hook, chain) in &self.chains {
-            hooks |= match *hook {
-                abi::CHAT_HOOK_CONNECT => HookSet::CONNECT,
-                abi::CHAT_HOOK_LOGIN => HookSet::LOGIN,
-                abi::CHAT_HOOK_ENTRY if chain.iter().any(direct) => {
-                    HookSet::ENTRY | HookSet::ENTRY_DIRECT
-                }
-                abi::CHAT_HOOK_ENTRY => HookSet::ENTRY,
-                abi::CHAT_HOOK_FILE_OFFER | abi::CHAT_HOOK_FILE_COMPLETE => HookSet::FILE,
-                abi::CHAT_HOOK_ENTRY_POST => HookSet::TAIL,
-                abi::CHAT_HOOK_PRESENCE_POST => HookSet::PRESENCE,
-                abi::CHAT_HOOK_DISCONNECT_POST => HookSet::DISCONNECT,
-                _ => continue,
-            };
-        }
-        let mut commands: Vec<CommandItem> = self
-            .commands
-            .iter()
-            .filter_map(|(name, id)| {
-                let help = self.slots.get(id)?.about.commands.get(name)?;
-                Some(CommandItem {
-                    name: name.clone(),
-                    help: help.clone(),
-                })
-            })
-            .collect();
-        commands.sort_by(|one, other| one.name.cmp(&other.name));
-        commands.truncate(chat_engine::limits::COMMANDS);
-        Subscriptions { hooks, commands }
-    }
-
     /// Who takes part in a hook.
     pub(crate) fn chain(&self, hook: u32) -> Vec<SlotId> {
         self.chains
@@ -994,39 +717,4 @@ fn hold(slot: &mut Slot, call: Call) -> Result<(), Call> {
     }
     slot.waiting.push_back(call);
     Ok(())
-}
-
-fn log(slot: &mut Slot, level: i32, text: &str) {
-    let (second, count) = &mut slot.log_lines;
-    if second.elapsed() >= Duration::from_secs(1) {
-        *second = Instant::now();
-        *count = 0;
-    }
-    *count += 1;
-    let plugin = slot.name.as_str();
-    if *count == limits::LOG_LINES {
-        tracing::warn!(plugin, "it says too much; some lines are left out");
-    }
-    if *count >= limits::LOG_LINES {
-        return;
-    }
-    let text = printable(text);
-    match level {
-        abi::CHAT_LOG_ERROR => tracing::error!(plugin, "{text}"),
-        abi::CHAT_LOG_WARN => tracing::warn!(plugin, "{text}"),
-        abi::CHAT_LOG_DEBUG => tracing::debug!(plugin, "{text}"),
-        _ => tracing::info!(plugin, "{text}"),
-    }
-}
-
-/// A line of a plugin for the log: control characters could draw on the operator's screen.
-pub(crate) fn printable(text: &str) -> String {
-    let odd = |sign: char| {
-        sign.is_control()
-            || matches!(sign, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.trim_end()
-        .chars()
-        .map(|sign| if odd(sign) { '\u{fffd}' } else { sign })
-        .collect()
 }

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{SendFlags, send};
 
-use crate::desk::printable;
 use crate::frame::{About, Down, Frames, Stage, Start, Up, Wish};
 use crate::instance::lock;
 use crate::limits;
+use crate::voice::printable;
 
 /// A helper that has said that its plugin is ready.
 #[derive(Debug)]

@@ -10,17 +10,19 @@
 //! | `plugins` | what the engine and programs see |
 //! | `desk` | who is asked what in which order, and what comes of it: one lock, no waiting |
 //! | `slot` | what is known of one plugin |
-//! | `shared` | the threads around the desk: workers, readers of helpers, the clock |
+//! | `subscribe` `voice` | parts of the desk: who takes part in what; what plugins ask of the server |
+//! | `shared` `clock` | the threads around the desk: workers, readers of helpers; deadlines and timers |
 //! | `change` | how instances take each other's place: load, reload, crash, stuck |
 //! | `loader` `watch` `elf` `load` `launch` | from a file to an instance |
 //! | `observe` | cursors into the log |
-//! | `instance` `extensions` | the only code that calls plugins and is called by them |
+//! | `instance` `table` `extensions` | the only code that calls plugins and is called by them |
 //! | `helper` `frame` | the process apart, and what is said to it |
 //! | `ask` `shown` | the engine's questions as plugins see them |
 //! | `disk` `settings` `stats` `limits` | what is kept, what operators say, how long calls take, all bounds |
 
 mod ask;
 mod change;
+mod clock;
 mod desk;
 mod disk;
 mod elf;
@@ -39,6 +41,9 @@ mod shared;
 mod shown;
 mod slot;
 mod stats;
+mod subscribe;
+mod table;
+mod voice;
 mod watch;
 
 pub use frame::{About, Config};

@@ -15,11 +15,12 @@ use chat_plugin_abi as abi;
 use event_listener::listener;
 
 use crate::ask;
+use crate::clock::unix_ms;
 use crate::desk::Desk;
 use crate::instance::{Plugin, lock};
 use crate::observe;
 use crate::settings::{Isolation, Settings};
-use crate::shared::{Shared, unix_ms};
+use crate::shared::Shared;
 use crate::slot::{Slot, Source, State, What, hook_name};
 use crate::watch::{Folder, SettingsSource};
 

@@ -1,0 +1,220 @@
+//! What plugins ask of the server: lines in the log, entries, notices, kept values, metrics, timers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chat_engine::port::{FromHooks, NoticeOut, NoticeTo, Say};
+use chat_engine::{AccountName, Body, ConversationId, RoomName, Target};
+use chat_plugin_abi as abi;
+
+use crate::desk::{Caller, Desk};
+use crate::frame::{Down, Metric, Wish};
+use crate::limits;
+use crate::shown::Field;
+use crate::slot::{Place, SeatId, Slot, SlotId, What};
+
+impl Desk {
+    pub(crate) fn wish(&mut self, seat_id: Option<SeatId>, id: SlotId, wish: Wish) {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        match wish {
+            Wish::Log { level, text } => log(slot, level, &text),
+            Wish::Send { room, to, text } => self.say(id, room, to, &text),
+            Wish::Tell {
+                account,
+                room,
+                text,
+            } => {
+                let room = room.and_then(|room| RoomName::new(&room).ok());
+                let about = room.and_then(|room| self.rooms.get(&room).copied());
+                if let Ok(account) = AccountName::new(&account) {
+                    self.notice(id, NoticeTo::Account(account), about, text);
+                }
+            }
+            Wish::Reply { call, text } => {
+                if let Some((to, about)) = self.caller(seat_id, call) {
+                    self.notice(id, to, about, text);
+                }
+            }
+            Wish::Keep { key, value } => {
+                slot.values_changed = true;
+                match value {
+                    Some(value) => slot.values.insert(key, value),
+                    None => slot.values.remove(&key),
+                };
+            }
+            Wish::Metric { name, change } => {
+                if slot.metrics.len() >= limits::METRICS && !slot.metrics.contains_key(&name) {
+                    if slot.first_time(4) {
+                        let plugin = slot.name.as_str();
+                        tracing::warn!(plugin, name, "it has too many metrics");
+                    }
+                    return;
+                }
+                let value = slot.metrics.entry(name).or_default();
+                match change {
+                    Metric::Add(n) => *value = value.saturating_add(n.into()),
+                    Metric::Set(n) => *value = n.into(),
+                }
+            }
+            Wish::Timer { timer, times: None } => {
+                slot.timers.remove(&timer);
+            }
+            Wish::Timer {
+                timer,
+                times: Some((first, every)),
+            } => {
+                let due = Instant::now().checked_add(Duration::from_millis(first));
+                if let Some(due) = due.filter(|_| slot.timers.len() < 2 * limits::TIMERS) {
+                    slot.timers
+                        .insert(timer, (due, Duration::from_millis(every)));
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, id: SlotId, room: Option<String>, to: Option<String>, text: &str) {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        let target = match (&room, &to) {
+            (Some(room), None) => RoomName::new(room).map(Target::Room),
+            (None, Some(account)) => AccountName::new(account).map(Target::Account),
+            _ => return,
+        };
+        let name = slot.name.clone();
+        let target = match target {
+            Ok(target) => target,
+            Err(why) => {
+                tracing::warn!(plugin = name.as_str(), %why, "it sends to what is no name");
+                return;
+            }
+        };
+        if slot.says >= limits::SAYS {
+            slot.stats.dropped += 1;
+            if slot.first_time(8) {
+                tracing::warn!(
+                    plugin = name.as_str(),
+                    "it sends faster than entries are taken"
+                );
+            }
+            return;
+        }
+        slot.says += 1;
+        let token = self.next_id();
+        self.out.push(FromHooks::Say(Say {
+            plugin: name,
+            token,
+            target,
+            id: None,
+            body: Body::text(text, None),
+        }));
+    }
+
+    /// One of the entries that a plugin sent was taken or refused.
+    pub(crate) fn said(&mut self, id: SlotId) {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        slot.says = slot.says.saturating_sub(1);
+        let seat = slot.seat.and_then(|seat| self.seats.get(&seat));
+        if let Some(Place::Helper(process)) = seat.map(|seat| &seat.place) {
+            process.put(|out| Down::Said.write(out));
+            self.dirty.push(Arc::clone(process));
+        }
+    }
+
+    /// Remembers where a room is. The same one mostly is known already.
+    pub(crate) fn know_room(&mut self, room: &RoomName, conversation: ConversationId) {
+        if self.rooms.get(room) == Some(&conversation) {
+            return;
+        }
+        if self.rooms.len() >= limits::ROOMS {
+            self.rooms.clear();
+        }
+        self.rooms.insert(room.clone(), conversation);
+    }
+
+    fn notice(
+        &mut self,
+        id: SlotId,
+        to: NoticeTo,
+        conversation: Option<ConversationId>,
+        text: String,
+    ) {
+        let Some(slot) = self.slots.get(&id) else {
+            return;
+        };
+        self.out.push(FromHooks::Notice(NoticeOut {
+            plugin: slot.name.clone(),
+            to,
+            text,
+            conversation,
+        }));
+    }
+
+    /// Who sent what a call is about, and where.
+    fn caller(
+        &self,
+        seat: Option<SeatId>,
+        call: u64,
+    ) -> Option<(NoticeTo, Option<ConversationId>)> {
+        let seat = self.seats.get(&seat?)?;
+        let waiting = seat.queue.iter().find(|waiting| waiting.id == call);
+        let call = waiting.or_else(|| seat.deferred.get(&call))?;
+        match &call.what {
+            What::Ask { key, .. } => {
+                let asked = self.asked.get(*key)?;
+                let to = match &asked.caller {
+                    Caller::Link(link) => NoticeTo::Link(*link),
+                    Caller::Account(account) => NoticeTo::Account(account.clone()),
+                    Caller::Nobody => return None,
+                };
+                Some((to, asked.conversation))
+            }
+            What::Observe { shown, .. } | What::News(shown) => {
+                let account = AccountName::new(shown.text(Field::From)?).ok()?;
+                let room = RoomName::new(shown.text(Field::Room)?).ok();
+                let about = room.and_then(|room| self.rooms.get(&room).copied());
+                Some((NoticeTo::Account(account), about))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn log(slot: &mut Slot, level: i32, text: &str) {
+    let (second, count) = &mut slot.log_lines;
+    if second.elapsed() >= Duration::from_secs(1) {
+        *second = Instant::now();
+        *count = 0;
+    }
+    *count += 1;
+    let plugin = slot.name.as_str();
+    if *count == limits::LOG_LINES {
+        tracing::warn!(plugin, "it says too much; some lines are left out");
+    }
+    if *count >= limits::LOG_LINES {
+        return;
+    }
+    let text = printable(text);
+    match level {
+        abi::CHAT_LOG_ERROR => tracing::error!(plugin, "{text}"),
+        abi::CHAT_LOG_WARN => tracing::warn!(plugin, "{text}"),
+        abi::CHAT_LOG_DEBUG => tracing::debug!(plugin, "{text}"),
+        _ => tracing::info!(plugin, "{text}"),
+    }
+}
+
+/// A line of a plugin for the log: control characters could draw on the operator's screen.
+pub(crate) fn printable(text: &str) -> String {
+    let odd = |sign: char| {
+        sign.is_control()
+            || matches!(sign, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.trim_end()
+        .chars()
+        .map(|sign| if odd(sign) { '\u{fffd}' } else { sign })
+        .collect()
+}
