@@ -6,6 +6,8 @@ use std::time::Duration;
 use chat_engine::{AccountName, Registration, RoomName, SendId};
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::size;
+
 /// Chat: a server, a client, and what their operators need.
 #[derive(Debug, Parser)]
 #[command(
@@ -100,6 +102,19 @@ pub(crate) struct ServeArgs {
     /// The room that new accounts are put into; an empty name for none [default: lobby].
     #[arg(long, value_name = "ROOM")]
     pub(crate) lobby: Option<String>,
+    /// Most bytes of a file, like 500M or 16G [default: 16G].
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) max_file: Option<u64>,
+    /// Most bytes of the files that one account sent and did not delete, or none [default: 64G].
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) file_quota: Option<u64>,
+    /// Most bytes of all files, or none [default: what the disk has, less a reserve].
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) files_total: Option<u64>,
+    /// A media type that is not taken, like application/x-msdownload or video/*; may be given several
+    /// times. Clients say what type a file is: this is a house rule, and no protection.
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) refuse_type: Vec<String>,
     /// Print the first line as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -176,8 +191,9 @@ pub(crate) struct SendArgs {
     /// The id of the message, 32 hexadecimal digits: the same id is the same message.
     #[arg(long, value_name = "HEX")]
     pub(crate) id: Option<SendId>,
-    /// Send a file (not supported yet).
-    #[arg(long, value_name = "FILE")]
+    /// Send this file. What was sent so far is kept when it takes too long or is interrupted, and the
+    /// next start goes on with it.
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
     pub(crate) file: Option<PathBuf>,
 }
 
@@ -383,6 +399,7 @@ mod tests {
             "chat-cli connect chat://h:1 --fingerprint SHA256:x --plain",
             "chat-cli send chat://h:1/r hi",
             "chat-cli send chat://h:1 - --to bob",
+            "chat-cli send chat://h:1/r --file a.png",
             "chat-cli user add ann --data /d --password-file f --admin",
             "chat-cli user --data /d list --json",
             "chat-cli user passwd ann",
@@ -411,6 +428,7 @@ mod tests {
             "chat-cli connect chat://h:1 --accept-new --fingerprint x",
             "chat-cli connect chat://h:1 --user a/b",
             "chat-cli connect chat://h:1 --password x",
+            "chat-cli send chat://h:1/r hi --file a.png",
             "chat-cli serve --registration anyone",
         ] {
             let error = parse(words).unwrap_err();

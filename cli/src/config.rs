@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::args::ServeArgs;
 use crate::exit::Failure;
+use crate::size;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -24,6 +25,11 @@ struct File {
     retention_age: Option<String>,
     retention_count: Option<u64>,
     lobby: Option<String>,
+    max_file: Option<String>,
+    file_quota: Option<String>,
+    files_total: Option<String>,
+    #[serde(deserialize_with = "one_or_more")]
+    refuse_type: Vec<String>,
     json: bool,
     /// `[plugin.NAME]`, see [`plugins`].
     plugin: BTreeMap<String, toml::Table>,
@@ -81,7 +87,20 @@ fn merge(args: ServeArgs, text: &str, path: &Path) -> Result<ServeArgs, Failure>
         ),
         (flag, _) => flag,
     };
+    let size = |flag: Option<u64>, key: &str, text: Option<String>| match (flag, text) {
+        (None, Some(text)) => size::parse(&text)
+            .map(Some)
+            .map_err(|error| bad(format!("{key}: {error}"))),
+        (flag, _) => Ok(flag),
+    };
     Ok(ServeArgs {
+        max_file: size(args.max_file, "max-file", file.max_file)?,
+        file_quota: size(args.file_quota, "file-quota", file.file_quota)?,
+        files_total: size(args.files_total, "files-total", file.files_total)?,
+        refuse_type: match args.refuse_type.is_empty() {
+            true => file.refuse_type,
+            false => args.refuse_type,
+        },
         listen: match args.listen.is_empty() {
             true => file.listen,
             false => args.listen,
@@ -136,6 +155,10 @@ mod tests {
             retention-age = '90d'
             retention-count = 7
             lobby = 'hall'
+            max-file = '20M'
+            file-quota = '1G'
+            files-total = 'none'
+            refuse-type = ['video/*', 'audio/*']
             json = true
         ";
         let args = merged(ServeArgs::default(), text).unwrap();
@@ -145,6 +168,10 @@ mod tests {
         assert_eq!(args.retention_age, Some(Duration::from_secs(90 * 86400)));
         assert_eq!(args.retention_count, Some(7));
         assert_eq!(args.lobby.as_deref(), Some("hall"));
+        assert_eq!(args.max_file, Some(20 << 20));
+        assert_eq!(args.file_quota, Some(1 << 30));
+        assert_eq!(args.files_total, Some(u64::MAX));
+        assert_eq!(args.refuse_type, ["video/*", "audio/*"]);
         assert!(args.json);
 
         let flags = ServeArgs {
@@ -187,6 +214,7 @@ mod tests {
             ("registration = 'anyone'", "anyone"),
             ("retention-age = 'soon'", "retention-age"),
             ("retention-count = 'x'", "retention-count"),
+            ("max-file = 'huge'", "max-file"),
             ("listen = ", "server.toml"),
         ] {
             let failure = merged(ServeArgs::default(), text).unwrap_err();

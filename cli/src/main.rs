@@ -1,6 +1,7 @@
 //! The reference server and client of libchat.
 
 mod args;
+mod bars;
 mod bench;
 mod config;
 mod connect;
@@ -13,6 +14,7 @@ mod plugin;
 mod send;
 mod serve;
 mod signals;
+mod size;
 mod url;
 mod user;
 

@@ -10,7 +10,8 @@ use async_channel::{Receiver, Sender};
 use async_io::Timer;
 use chat_engine::port::Hooks;
 use chat_engine::{
-    Admin, AdminAnswer, Registration, Retention, Server, ServerConfig, ServerDriver, StorePlace,
+    Admin, AdminAnswer, FileRules, Registration, Retention, Server, ServerConfig, ServerDriver,
+    StorePlace,
 };
 use chat_plugins::{Plugins, PluginsConfig};
 use futures_lite::future;
@@ -110,7 +111,7 @@ fn start_thread(number: usize, driver: ServerDriver, ended: Sender<()>) -> Resul
     let work = move || {
         // Also when the driver panics.
         let _ended = Ended(ended);
-        async_io::block_on(driver.run());
+        driver.run_on_thread();
     };
     thread::Builder::new()
         .name(format!("chat-{number}"))
@@ -176,6 +177,12 @@ fn server_config(args: &ServeArgs) -> Result<(ServerConfig, Option<PathBuf>), Fa
             Some("") => None,
             Some(room) => Some(room.to_owned()),
             None => usual.lobby,
+        },
+        files: FileRules {
+            largest: args.max_file.unwrap_or(usual.files.largest),
+            per_account: args.file_quota.or(usual.files.per_account),
+            total: args.files_total.or(usual.files.total),
+            refused_types: args.refuse_type.clone(),
         },
         streams: usual.streams,
         danger_synchronous_off: args.danger_synchronous_off,

@@ -82,6 +82,7 @@ impl Desk {
             lobby: RoomName::new("lobby").ok(),
             epoch_seed: [1; 16],
             durable: false,
+            files: chat_engine::FileRules::default(),
         };
         let mut desk = Self {
             hub: Hub::new(policy, Snapshot::default(), Box::new(Noise(1))),

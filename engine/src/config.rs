@@ -8,7 +8,7 @@ use std::time::Duration;
 use zeroize::Zeroize as _;
 
 use crate::limits;
-use crate::model::{AccountName, Registration};
+use crate::model::{AccountName, FileRules, Registration};
 use crate::port::Hooks;
 
 /// How a client connects.
@@ -133,6 +133,8 @@ pub struct ServerConfig {
     pub retention: Retention,
     /// A room that everybody is put into at registration, made at the first start.
     pub lobby: Option<String>,
+    /// What files are taken.
+    pub files: FileRules,
     /// Most streams at a time, logged in or not. A program says here what its limit of open files
     /// leaves after its own files, or the store could not open one when many people come.
     pub streams: usize,
@@ -152,6 +154,7 @@ impl Default for ServerConfig {
             registration: Registration::Invite,
             retention: Retention::default(),
             lobby: Some("lobby".to_owned()),
+            files: FileRules::default(),
             streams: limits::LINKS + 2 * limits::NEW_LINKS,
             danger_synchronous_off: false,
             hooks: None,

@@ -7,7 +7,8 @@
 //! Start with [`Server::start`] and [`Client::open`]. Both answer a handle, which is cheap to clone, and a
 //! driver, whose `run` does all the work while it is polled: by smol, by tokio, by a bare `block_on`, on
 //! one thread or on many. The engine starts no executor of its own. (The reactor of `async-io` and the
-//! pool of `blocking`, for sockets, timers and the disk, are threads of the process.)
+//! pool of `blocking`, for sockets, timers and the disk, are threads of the process.) A server that has
+//! threads for itself costs less under [`ServerDriver::run_on_thread`].
 //!
 //! # Example
 //!
@@ -86,7 +87,7 @@
 //! | [`port`] | the traits of storage, profile and randomness, which adapters fill |
 //! | [`wire`] | bytes to frames and back |
 //! | [`secure`] | the sealed channel: greeting, Noise handshake, records |
-//! | [`model`], [`id`], [`error`], [`limits`] | plain data; every bound with its reason |
+//! | [`model`], [`id`], [`error`], [`limits`], [`tree`] | plain data; every bound with its reason; the hash tree of a file |
 //!
 //! From the hub down there is no clock, no randomness, no socket, no file and no thread: time and
 //! randomness come in as parameters, an input is answered with what is to be done outside, and nothing
@@ -127,10 +128,11 @@ pub mod port;
 pub mod secure;
 mod server;
 pub mod session;
+pub mod tree;
 pub mod wire;
 
 // The public interface is:
-pub use agent::{Command, CommandId, Event};
+pub use agent::{Command, CommandId, Event, FileSink, FileSource};
 pub use client::{Client, ClientDriver};
 pub use config::{ClientConfig, ProfilePlace, Retention, Secret, ServerConfig, StorePlace, Trust};
 pub use error::{Error, LinkFault, Mistrust, Misuse, Violation};

@@ -121,6 +121,16 @@ pub const CREDIT_STEP: u64 = 64 * 1024;
 pub const OUTLET_BYTES: usize = 4 * 1024 * 1024;
 /// Frames that a link may have waiting at the hub before its reading pauses.
 pub const INLET_FRAMES: usize = 64;
+/// Tasks that wait for a thread before another one is called to help. Calling it costs as much as some
+/// tasks, and takes a core away from whatever else runs there.
+pub const TASKS_PER_THREAD: usize = 64;
+/// Tasks that a thread runs before it looks at the sockets again.
+pub const TASKS_PER_LOOK: usize = 32;
+
+/// Bytes that a socket holds and the network did not take yet. What is said goes behind them.
+pub const UNSENT_BYTES: u32 = 128 * 1024;
+/// Bytes of pieces that are sealed ahead of a socket; enough for one write to be worth it.
+pub const BULK_AHEAD: usize = 64 * 1024;
 
 // Rooms.
 
@@ -131,6 +141,8 @@ pub const MEMBERS: usize = 10_000;
 /// Accounts that a room remembers, those who left, are invited or banned included, before nobody can
 /// be invited or banned who never was a member.
 pub const MEMBER_RECORDS: usize = 2 * MEMBERS;
+/// Rooms that an account owns, or it could take all there are with a few others.
+pub const ROOMS_PER_ACCOUNT: usize = 512;
 /// Conversations of an account.
 pub const CONVERSATIONS: usize = 4_096;
 /// Accounts of a server. All of them are in memory, about 300 bytes each.
@@ -155,6 +167,46 @@ pub const READ_ENTRIES: usize = 256;
 pub const READ_BYTES: usize = 64 * 1024;
 /// Base entries of one history page.
 pub const HISTORY_ITEMS: usize = 100;
+
+// Files.
+
+/// Bytes of a group: the smallest part of a file that is proven by itself. One record holds it.
+pub const GROUP_BYTES: usize = 16 * 1024;
+/// Most bytes of one chunk. Larger ones would make what people say on the same link wait longer.
+pub const CHUNK_BYTES: usize = GROUP_BYTES;
+/// Bytes of one transfer that may be under way. They all lie before what is said meanwhile on the
+/// same link, in buffers that nobody can reach into.
+pub const TRANSFER_WINDOW: u32 = 256 * 1024;
+/// Most hash pairs that come with one piece: the height of the tree of the largest file.
+pub const PIECE_PARENTS: usize = 39;
+/// Longest name of a file, in bytes of UTF-8. The longest that a file system knows has 255 characters.
+pub const FILE_NAME_BYTES: usize = 1024;
+/// Longest media type (RFC 6838, section 4.2: two names of 127 characters).
+pub const MEDIA_TYPE_BYTES: usize = 255;
+/// Most bytes of any file, so that a JSON number can hold every place in it.
+pub const FILE_BYTES: u64 = (1 << 53) - 1;
+/// Transfers of one link at a time.
+pub const TRANSFERS_PER_LINK: usize = 8;
+/// Transfers of a server at a time; each may hold a window of bytes in memory, and two open files.
+pub const TRANSFERS: usize = 256;
+/// Uploads of an account that are not done, running or not.
+pub const UPLOADS_PER_ACCOUNT: usize = 64;
+/// Uploads of a server that are not done.
+pub const UPLOADS: usize = 16 * 1024;
+/// How long an upload that nobody goes on with is kept.
+pub const UPLOAD_EXPIRES: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Uploads are looked through for old ones this often.
+pub const UPLOAD_LOOK: Duration = Duration::from_secs(3600);
+/// Bytes of an upload between two syncs. More would make the disk busy for so long that messages had
+/// to wait for it.
+pub const BLOB_SYNC_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of an upload that are written while the disk syncs those before. Then the stream waits: what
+/// the disk can't follow is not taken.
+pub const BLOB_AHEAD_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of files that a memory store keeps.
+pub const MEMORY_BLOB_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of the disk that files leave free, for what people say.
+pub const DISK_RESERVE: u64 = 256 * 1024 * 1024;
 
 // Passwords.
 
@@ -238,6 +290,8 @@ pub const JSON_REQUESTS: usize = 4096;
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 /// Longest pause before connecting again.
 pub const BACKOFF_LAST: Duration = Duration::from_secs(30);
+/// Host names that are looked up at the same time: one can't be broken off and takes a thread meanwhile.
+pub const LOOKUPS: usize = 1;
 /// From the wish to connect to a TCP stream.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// Positions are saved at least this often while events are taken.
@@ -258,6 +312,27 @@ pub const DELIVERED_ENTRIES: u32 = 256;
 /// When a client leaves: how long the application may rest before it takes the next event. After
 /// that, positions are saved as they are, and what was not taken comes again at the next start.
 pub const TAKE_WAIT: Duration = Duration::from_secs(2);
+/// Transfers that a client remembers, those that wait included.
+pub const TRANSFERS_KEPT: usize = 1024;
+/// Transfers of a client that move at the same time; the others wait. More would only share the same
+/// link and disk.
+pub const TRANSFERS_AT_ONCE: usize = 4;
+/// Bytes of an upload that are read from the disk ahead of what the server confirmed: one window is on
+/// its way while the next is read.
+pub const FILE_READ_AHEAD: u64 = 512 * 1024;
+/// Bytes that are read from a file at a time: few trips to the pool of threads.
+pub const FILE_BLOCK_BYTES: usize = 128 * 1024;
+/// Bytes of chunks that are sealed at a time, and only when nothing waits to be written: what a message
+/// that comes then has to wait for.
+pub const CHUNKS_SEALED: usize = 64 * 1024;
+/// A file that is fetched is synced each time that so many bytes more are there. More at a time would
+/// make the disk busy for so long that messages had to wait for it.
+pub const FILE_SYNC_BYTES: u64 = 8 * 1024 * 1024;
+/// How far it is synced is noted in the profile in steps of this size: that much is fetched again after
+/// a crash of the machine.
+pub const FILE_NOTE_BYTES: u64 = 64 * 1024 * 1024;
+/// How far a transfer got is told at most this often.
+pub const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 // The hub.
 
@@ -270,7 +345,7 @@ pub const WAITING_CHANGES: usize = 1000;
 pub const READ_CREDIT: u64 = 24 * 1024;
 /// How long a link waits after a read of the log failed.
 pub const READ_RETRY: Duration = Duration::from_secs(1);
-/// Somebody's "is writing" is passed on at most this often.
+/// Somebody's "is writing" is passed on at most this often in each conversation.
 pub const TYPING_EVERY: Duration = Duration::from_secs(1);
 /// How long a verdict of a hook is waited for. Far above any deadline of a plugin, which its host keeps:
 /// this only ends a wait for an answer that was lost.
@@ -298,6 +373,13 @@ pub const VOICE_RATE: u32 = 20;
 pub const REJECTED: usize = 10_000;
 /// Plugins that have spoken and whose rate is remembered.
 pub const VOICES: usize = 1_000;
+/// Conversations in which somebody writes at the same time.
+pub const TYPING_AT_ONCE: usize = 8;
+/// A link gets so many lists at once...
+pub const LISTS_AT_ONCE: u32 = 256;
+/// ...and one more each time this has passed: a page of a room's members takes the hub up to a
+/// millisecond, in which nobody is served.
+pub const LIST_EVERY: Duration = Duration::from_millis(50);
 /// Cursors of one write.
 pub const CURSOR_BATCH: usize = 1000;
 /// Retry hint when the server is busy, in milliseconds.

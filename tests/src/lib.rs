@@ -3,6 +3,7 @@
 //! The binary is the one that the environment variable `CHAT_CLI` names; without it, one is built.
 
 mod client;
+mod content;
 pub mod faults;
 mod folder;
 pub mod plugins;
@@ -12,6 +13,7 @@ mod server;
 pub mod town;
 
 pub use client::{Client, Device};
+pub use content::{hash_of, write_content};
 pub use folder::copy_folder;
 pub use plugins::Plugins;
 pub use process::{Process, chat_cli, is_long, program};

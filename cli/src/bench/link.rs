@@ -3,7 +3,6 @@
 //! It speaks the protocol in full: it opens every record, checks every `prev` link, renews its
 //! credit, and says what was delivered, as the real client does.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -40,11 +39,21 @@ pub(super) struct Link {
     random: fastrand::Rng,
     /// How the server's clock differs: send ids are made by it.
     date: UnixTime,
-    positions: HashMap<ConversationId, Seq>,
+    /// One or two: no reason to hash.
+    places: Vec<Place>,
     taken: u64,
-    undelivered: HashMap<ConversationId, Seq>,
     undelivered_entries: u32,
     told: Instant,
+    /// The last read took everything, so the next one would find nothing.
+    is_drained: bool,
+}
+
+/// How far a client is in a conversation.
+struct Place {
+    conversation: ConversationId,
+    position: Seq,
+    /// The server knows that it was delivered.
+    is_told: bool,
 }
 
 struct Seeded<'a>(&'a mut fastrand::Rng);
@@ -73,11 +82,11 @@ impl Link {
             next_request: 1,
             random,
             date: UnixTime(0),
-            positions: HashMap::new(),
+            places: Vec::new(),
             taken: 0,
-            undelivered: HashMap::new(),
             undelivered_entries: 0,
             told: start,
+            is_drained: false,
         };
         link.shake_hands(host).await?;
         link.log_in(host, number).await?;
@@ -246,8 +255,8 @@ impl Link {
                 ToClient::Gap {
                     conversation, to, ..
                 } => {
-                    let position = self.positions.entry(*conversation).or_default();
-                    *position = (*position).max(*to);
+                    let place = place_of(&mut self.places, *conversation);
+                    place.position = place.position.max(*to);
                 }
                 ToClient::Bye(reason, text) => {
                     bail!("the server ended the link: {} {text}", reason.as_str())
@@ -259,17 +268,17 @@ impl Link {
     }
 
     fn take(&mut self, entry: &Entry) -> Result<()> {
-        let position = self.positions.entry(entry.conversation).or_default();
+        let place = place_of(&mut self.places, entry.conversation);
         ensure!(
-            entry.prev <= *position && *position < entry.seq,
+            entry.prev <= place.position && place.position < entry.seq,
             "entry {} after {} came at {}",
             entry.seq,
             entry.prev,
-            position
+            place.position
         );
-        *position = entry.seq;
+        place.position = entry.seq;
+        place.is_told = false;
         self.taken += entry.cost();
-        self.undelivered.insert(entry.conversation, entry.seq);
         self.undelivered_entries += 1;
         Ok(())
     }
@@ -284,7 +293,12 @@ impl Link {
         if is_due || self.undelivered_entries >= limits::DELIVERED_ENTRIES {
             self.told = Instant::now();
             self.undelivered_entries = 0;
-            messages.push(ToServer::Delivered(self.undelivered.drain().collect()));
+            let untold = self.places.iter_mut().filter(|place| !place.is_told);
+            let cursors = untold.map(|place| {
+                place.is_told = true;
+                (place.conversation, place.position)
+            });
+            messages.push(ToServer::Delivered(cursors.collect()));
         }
         if messages.is_empty() {
             Ok(())
@@ -296,6 +310,9 @@ impl Link {
     /// Waits for bytes and takes them.
     pub(super) async fn read(&mut self) -> Result<()> {
         self.buffer.resize(64 * 1024, 0);
+        if self.is_drained {
+            self.stream.readable().await?;
+        }
         let length = loop {
             match (&mut self.stream.get_ref()).read_some(&mut self.buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -305,6 +322,7 @@ impl Link {
             }
         };
         ensure!(length > 0, "the server closed the link");
+        self.is_drained = length < self.buffer.len();
         let now = self.now();
         self.conduit
             .handle_bytes(self.buffer.get(..length).unwrap_or_default(), now)?;
@@ -320,6 +338,21 @@ impl Link {
         let since: Duration = self.start.elapsed();
         Time(since.as_micros() as u64)
     }
+}
+
+fn place_of(places: &mut Vec<Place>, conversation: ConversationId) -> &mut Place {
+    let known = places
+        .iter()
+        .position(|place| place.conversation == conversation);
+    let index = known.unwrap_or_else(|| {
+        places.push(Place {
+            conversation,
+            position: Seq::ZERO,
+            is_told: true,
+        });
+        places.len() - 1
+    });
+    &mut places[index]
 }
 
 /// What a client is called.

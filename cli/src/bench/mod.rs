@@ -4,6 +4,8 @@
 //! every record and checks every entry. Accounts are left on the server; run it against one that was
 //! made for the purpose.
 
+mod files;
+mod lanes;
 mod link;
 mod meter;
 
@@ -59,6 +61,15 @@ pub(crate) struct BenchArgs {
     /// everything; then they must get all of it, too.
     #[arg(long, default_value_t = 0)]
     stopped: usize,
+    /// Bytes of the file of the workload files, like 500M or 1G.
+    #[arg(long, default_value = "1G", value_parser = crate::size::parse)]
+    file_size: u64,
+    /// How often it goes each way; the best counts.
+    #[arg(long, default_value_t = 3)]
+    times: usize,
+    /// Where it lies, and where it is fetched to [default: the system's folder for such].
+    #[arg(long, value_name = "DIR")]
+    folder: Option<std::path::PathBuf>,
     /// One JSON line instead of a table.
     #[arg(long)]
     json: bool,
@@ -72,6 +83,11 @@ enum Workload {
     Idle,
     /// Clients that come in, join a room and leave, eight at a time.
     Login,
+    /// A file that is sent and fetched, beside a plain copy over TCP.
+    Files,
+    /// How long messages take while files go both ways, on the same link and on others, and while
+    /// nothing else goes on.
+    Lanes,
 }
 
 /// Runs the load and prints what it cost.
@@ -122,6 +138,8 @@ fn load(args: &BenchArgs, host: Host) -> Result<()> {
             Workload::Fanout => load.fanout().await,
             Workload::Idle => load.idle().await,
             Workload::Login => load.login().await,
+            Workload::Files => load.files().await,
+            Workload::Lanes => lanes::run(&load.args, &load.host).await,
         }
     }))?;
     if args.json {
@@ -143,7 +161,7 @@ struct Counts {
     start: Instant,
     delivered: Cell<usize>,
     expected: usize,
-    latencies_us: RefCell<Vec<u32>>,
+    latencies_us: RefCell<Vec<u64>>,
     done: Event,
     failed: RefCell<Option<anyhow::Error>>,
 }
@@ -156,6 +174,15 @@ struct Pace {
 }
 
 impl Load {
+    async fn files(&self) -> Result<Value> {
+        let (host, args) = (self.host.clone(), self.args.clone());
+        smol::unblock(move || {
+            let folder = args.folder.unwrap_or_else(std::env::temp_dir);
+            files::run(&host, &folder, args.file_size, args.times)
+        })
+        .await
+    }
+
     async fn fanout(&self) -> Result<Value> {
         let args = &self.args;
         let expected = args.rooms * args.members * args.senders * args.messages;
@@ -423,25 +450,29 @@ impl Client {
     }
 
     fn take_all(&mut self) -> Result<()> {
-        let mut count = 0;
+        let mut latencies = self.counts.latencies_us.borrow_mut();
+        let first = latencies.len();
         while let Some(message) = self.link.next()? {
             match message {
                 ToClient::Entry(entry) if entry.body.kind == Kind::TEXT => {
                     let text = std::str::from_utf8(&entry.body.data)?;
                     let sent = text.get(1..17).context("a text that nobody sent")?;
-                    let sent = u64::from_str_radix(sent, 16)?;
-                    let now = self.counts.start.elapsed().as_nanos() as u64;
-                    let latency = now.saturating_sub(sent) / 1000;
-                    self.counts.latencies_us.borrow_mut().push(latency as u32);
-                    count += 1;
+                    latencies.push(u64::from_str_radix(sent, 16)?);
                 }
                 ToClient::Error(_, refusal) => anyhow::bail!("a send was refused: {refusal}"),
                 _ => {}
             }
         }
+        let count = latencies.len() - first;
         if count == 0 {
             return Ok(());
         }
+        // They were there when the last of them was.
+        let now = self.counts.start.elapsed().as_nanos() as u64;
+        for sent in latencies.iter_mut().skip(first) {
+            *sent = now.saturating_sub(*sent) / 1000;
+        }
+        drop(latencies);
         self.counts
             .delivered
             .set(self.counts.delivered.get() + count);

@@ -58,15 +58,22 @@ impl Outcomes {
     /// loses nothing.
     pub(super) async fn take(&self) -> Handout {
         loop {
+            if let Some(handout) = self.try_take() {
+                return handout;
+            }
             let listener = self.changed.listen();
-            {
-                let mut state = guard(&self.state);
-                if state.closed || !state.waiting.outcomes.is_empty() {
-                    return mem::take(&mut state.waiting);
-                }
+            // It may have come before anybody listened.
+            if let Some(handout) = self.try_take() {
+                return handout;
             }
             listener.await;
         }
+    }
+
+    fn try_take(&self) -> Option<Handout> {
+        let mut state = guard(&self.state);
+        let is_due = state.closed || !state.waiting.outcomes.is_empty();
+        is_due.then(|| mem::take(&mut state.waiting))
     }
 }
 

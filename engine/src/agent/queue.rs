@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::inbox::Mark;
 use super::{Event, LinkNumber};
-use crate::id::ConversationId;
+use crate::id::{BlobId, ConversationId, SendId};
 use crate::limits;
 use crate::model::{AccountName, Answer, Peer};
 
@@ -21,6 +21,8 @@ pub(super) struct Queue {
     passed: u64,
     bytes: usize,
     dropped: u64,
+    /// Events that answer commands of this run.
+    answers: usize,
     /// What the application holds, and has not said to be done with.
     held: Vec<(Mark, LinkNumber)>,
 }
@@ -39,6 +41,8 @@ enum Topic {
     Presence(AccountName),
     Typing(Peer, AccountName),
     Receipt(ConversationId, AccountName),
+    Transfer(SendId),
+    Incoming(BlobId),
 }
 
 impl Queue {
@@ -53,7 +57,7 @@ impl Queue {
             }
             (Event::Conversation(item), _) => {
                 let topic = Topic::Conversation(item.id);
-                if let Err(event) = self.replace(&topic, event) {
+                if let Some(event) = self.replace(&topic, event) {
                     self.push_about(topic, event);
                 }
             }
@@ -90,6 +94,7 @@ impl Queue {
         let place = self.passed;
         self.passed += 1;
         self.bytes -= queued.bytes;
+        self.answers -= usize::from(is_answer(&queued.event));
         if let Some(topic) = topic_of(&queued.event)
             && self.latest.get(&topic) == Some(&place)
         {
@@ -114,6 +119,12 @@ impl Queue {
         !self.events.is_empty() || self.dropped > 0
     }
 
+    /// How many events wait that answer no command: who counts commands without an answer has counted
+    /// those.
+    pub(super) fn unasked(&self) -> usize {
+        self.events.len() - self.answers + usize::from(self.dropped > 0)
+    }
+
     /// Whether nothing that adds to it should be begun.
     pub(super) fn is_full(&self) -> bool {
         self.events.len() >= limits::EVENTS || self.bytes >= limits::EVENT_BYTES
@@ -133,20 +144,33 @@ impl Queue {
     fn push_marked(&mut self, event: Event, mark: Option<(Mark, LinkNumber)>) {
         let bytes = weight(&event);
         self.bytes += bytes;
+        self.answers += usize::from(is_answer(&event));
         self.events.push_back(Queued { event, mark, bytes });
     }
 
     /// Puts the event in place of an older one about the same thing; gives it back if there is none.
-    fn replace(&mut self, topic: &Topic, event: Event) -> Result<(), Event> {
+    fn replace(&mut self, topic: &Topic, event: Event) -> Option<Event> {
         let place = self.latest.get(topic).map(|place| place - self.passed);
         let place = place.and_then(|place| usize::try_from(place).ok());
         match place.and_then(|place| self.events.get_mut(place)) {
             Some(queued) => {
                 queued.event = event;
-                Ok(())
+                None
             }
-            None => Err(event),
+            None => Some(event),
         }
+    }
+}
+
+/// Whether it is the last word about a command of this run.
+fn is_answer(event: &Event) -> bool {
+    match event {
+        Event::Acked { command, .. }
+        | Event::Refused { command, .. }
+        | Event::Canceled { command, .. }
+        | Event::Unsent { command, .. } => command.is_some(),
+        Event::Answer { .. } | Event::Outbox { .. } => true,
+        _ => false,
     }
 }
 
@@ -159,6 +183,8 @@ fn topic_of(event: &Event) -> Option<Topic> {
             receipt.conversation,
             receipt.account.clone(),
         )),
+        Event::Progress { id, .. } => Some(Topic::Transfer(*id)),
+        Event::Incoming { incoming, .. } => Some(Topic::Incoming(incoming.blob)),
         _ => None,
     }
 }

@@ -3,17 +3,19 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use async_io::Timer;
+use async_lock::Semaphore;
 use async_net::TcpStream;
 use event_listener::Event as Wakeup;
 use futures_lite::{AsyncRead, AsyncWrite, Future, FutureExt as _};
 
 use super::clock::Clock;
+use super::local_files::{OpenFiles, Streams};
 use super::random::OsRandom;
 use super::scratch;
 use crate::agent::{Agent, Command, CommandId, Effect, Event, Input, LinkNumber};
@@ -21,7 +23,7 @@ use crate::error::{Error, LinkFault};
 use crate::id::Ticket;
 use crate::limits;
 use crate::model::Time;
-use crate::port::{BoxFuture, Profile, ProfileChange, Random as _};
+use crate::port::{BoxFuture, Files, Profile, ProfileChange, Random as _};
 use crate::secure::{PublicKey, StaticKey};
 use crate::session::client::{ClientEvent, ClientSession};
 
@@ -34,9 +36,16 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 pub(crate) struct Shared {
     clock: Clock,
     state: Mutex<State>,
+    /// Streams of the application in place of files.
+    pub(crate) streams: Streams,
     /// The application waits for events.
     news: Wakeup,
+    /// The application is told that it has something to take.
+    hook: OnceLock<Hook>,
 }
+
+/// Called without a lock, from whatever thread has news.
+pub(crate) type Hook = Box<dyn Fn() + Send + Sync>;
 
 struct State {
     agent: Agent,
@@ -68,6 +77,7 @@ pub(crate) struct Driver {
     link: Option<Link>,
     jobs: VecDeque<Job>,
     job: Option<Working>,
+    files: OpenFiles,
     timer: Option<Timer>,
     /// When the timer rings.
     armed: Option<Time>,
@@ -107,6 +117,7 @@ impl Shared {
     pub(crate) fn new(agent: Agent) -> Arc<Self> {
         Arc::new(Self {
             clock: Clock::new(),
+            streams: Streams::default(),
             state: Mutex::new(State {
                 agent,
                 effects: Vec::new(),
@@ -115,6 +126,7 @@ impl Shared {
                 ended: false,
             }),
             news: Wakeup::new(),
+            hook: OnceLock::new(),
         })
     }
 
@@ -137,6 +149,32 @@ impl Shared {
             }
             listener.await;
         }
+    }
+
+    /// The next event, or the end of them, if it is there now.
+    pub(crate) fn poll_event(&self) -> Poll<Option<Event>> {
+        self.take_event().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) has an answer.
+    pub(crate) fn has_news(&self) -> bool {
+        let state = self.lock();
+        state.agent.has_event() || state.ended || state.driver_gone
+    }
+
+    pub(crate) fn events_waiting(&self) -> usize {
+        self.lock().agent.events_waiting()
+    }
+
+    pub(crate) fn is_settled(&self) -> Option<bool> {
+        let state = self.lock();
+        let settled = state.agent.is_settled();
+        settled.or_else(|| state.driver_gone.then_some(false))
+    }
+
+    /// Sets the hook, once.
+    pub(crate) fn set_hook(&self, hook: Hook) {
+        let _ = self.hook.set(hook);
     }
 
     /// Nobody will ask for events or give commands any more.
@@ -179,6 +217,9 @@ impl Shared {
         }
         if news {
             self.news.notify(usize::MAX);
+            if let Some(hook) = self.hook.get() {
+                hook();
+            }
         }
     }
 
@@ -195,6 +236,7 @@ impl Driver {
         key: Arc<StaticKey>,
         profile: Arc<dyn Profile>,
         remember: Remember,
+        files: Arc<dyn Files>,
     ) -> Self {
         Self {
             shared,
@@ -205,6 +247,7 @@ impl Driver {
             link: None,
             jobs: VecDeque::new(),
             job: None,
+            files: OpenFiles::new(files),
             timer: None,
             armed: None,
         }
@@ -223,7 +266,7 @@ impl Driver {
             for effect in effects {
                 self.carry_out(effect);
             }
-            let worked = self.poll_job(cx);
+            let worked = self.poll_job(cx) | self.poll_files(cx);
             let linked = self.poll_link(cx);
             if self.is_over() {
                 return Poll::Ready(());
@@ -272,6 +315,7 @@ impl Driver {
             Effect::Cut => self.link = None,
             Effect::Save(ticket, changes) => self.jobs.push_back(Job::Save(ticket, changes)),
             Effect::Remember(key) => self.jobs.push_back(Job::Remember(key)),
+            Effect::File(id, work) => self.files.push(id, work),
         }
     }
 
@@ -304,6 +348,15 @@ impl Driver {
         }
         self.job = None;
         true
+    }
+
+    fn poll_files(&mut self, cx: &mut Context<'_>) -> bool {
+        let news = self.files.poll(&self.shared.streams, cx);
+        let moved = !news.is_empty();
+        for (id, news) in news {
+            self.shared.input(Input::File(id, news));
+        }
+        moved
     }
 
     /// All changes that wait go into one write: a commit costs the same for many.
@@ -529,7 +582,7 @@ impl Connector {
 async fn connect(address: String) -> Result<Box<dyn Stream>, Error> {
     let fault = |error: io::Error| Error::Link(LinkFault::Connect(error.to_string()));
     let start = std::time::Instant::now();
-    let resolved = within(limits::CONNECT_WAIT, async_net::resolve(address)).await;
+    let resolved = within(limits::CONNECT_WAIT, resolve(address)).await;
     let addresses: Vec<SocketAddr> = resolved.map_err(fault)?;
     let mut failure = fault(io::Error::new(
         io::ErrorKind::NotFound,
@@ -543,12 +596,32 @@ async fn connect(address: String) -> Result<Box<dyn Stream>, Error> {
             Ok(stream) => {
                 // Without it a small frame waits for the answer to the one before.
                 stream.set_nodelay(true).map_err(fault)?;
+                // What is said goes behind what lies in the socket, so little of a file may lie there.
+                // Where a system can't do that, more of it does.
+                #[cfg(any(target_os = "android", target_os = "linux"))]
+                let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(limits::UNSENT_BYTES);
                 return Ok(Box::new(stream));
             }
             Err(error) => failure = fault(error),
         }
     }
     Err(failure)
+}
+
+/// Looks a host name up. That can't be broken off and may take long, so that it has its turn, which is held
+/// until it is through: also where the pool for what blocks is small, the disk is never kept waiting.
+async fn resolve(address: String) -> io::Result<Vec<SocketAddr>> {
+    static TURNS: LazyLock<Arc<Semaphore>> =
+        LazyLock::new(|| Arc::new(Semaphore::new(limits::LOOKUPS)));
+    if let Ok(address) = address.parse() {
+        return Ok(vec![address]);
+    }
+    let turn = TURNS.acquire_arc().await;
+    blocking::unblock(move || {
+        let _turn = turn;
+        Ok(address.to_socket_addrs()?.collect())
+    })
+    .await
 }
 
 async fn within<T>(

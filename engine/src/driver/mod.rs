@@ -2,8 +2,12 @@
 
 pub(crate) mod client;
 pub(crate) mod clock;
+pub(crate) mod crew;
+mod files;
+pub(crate) mod local_files;
 pub(crate) mod outlet;
 pub(crate) mod random;
 pub(crate) mod scratch;
 pub(crate) mod server;
 pub(crate) mod server_link;
+pub(crate) mod sockets;

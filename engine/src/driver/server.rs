@@ -2,28 +2,30 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use async_channel::Sender;
-use async_executor::Executor;
-use async_io::{Async, Timer};
+use async_io::Timer;
 use async_lock::Semaphore;
 use futures_lite::{AsyncRead, AsyncWrite, Future, FutureExt};
 
 use super::clock::Clock;
+use super::crew::Crew;
+use super::files::Files;
 use super::outlet::{Lane, Outlet};
 use super::random::OsRandom;
 use super::server_link;
+use super::sockets::{Listener, Sockets};
 use crate::hub::{Effect, Hub, Input, Load, Loaded};
 use crate::id::{LinkId, Ticket};
 use crate::limits;
 use crate::model::{AdminAnswer, Code, Refusal, Time, ToClient};
 use crate::port::{
-    Ask, BoxFuture, Committed, FromHooks, HookSet, Hooks, News, Random, Store, Write,
+    Ask, Blobs, BoxFuture, Committed, FromHooks, HookSet, Hooks, News, Random, Store, Write,
 };
 use crate::secure::{self, StaticKey};
 use crate::wire;
@@ -32,7 +34,9 @@ use crate::wire;
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) key: Arc<StaticKey>,
-    pub(crate) executor: Executor<'static>,
+    pub(crate) crew: Arc<Crew>,
+    sockets: Arc<Sockets>,
+    pub(super) files: Files,
     store: Arc<dyn Store>,
     pub(crate) hooks: Option<Arc<dyn Hooks>>,
     inbox: Mutex<Inbox>,
@@ -64,13 +68,17 @@ impl Shared {
     pub(crate) fn new(
         key: StaticKey,
         store: Arc<dyn Store>,
+        blobs: Arc<dyn Blobs>,
         hooks: Option<Arc<dyn Hooks>>,
         streams: usize,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    ) -> std::io::Result<Arc<Self>> {
+        let sockets = Arc::new(Sockets::new()?);
+        Ok(Arc::new(Self {
             clock: Clock::new(),
             key: Arc::new(key),
-            executor: Executor::new(),
+            crew: Arc::new(Crew::new(Arc::clone(&sockets))),
+            sockets,
+            files: Files::new(blobs),
             store,
             hooks,
             inbox: Mutex::default(),
@@ -81,7 +89,7 @@ impl Shared {
             passwords: Semaphore::new(limits::PASSWORD_WORKERS),
             seeds: Mutex::default(),
             stopped: async_lock::OnceCell::new(),
-        })
+        }))
     }
 
     /// Tells the hub.
@@ -138,7 +146,7 @@ impl Shared {
         self: &Arc<Self>,
         stream: S,
         from: Option<IpAddr>,
-    ) -> async_executor::Task<()>
+    ) -> async_task::Task<()>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -150,7 +158,7 @@ impl Shared {
             address: from.map_or_else(String::new, |from| from.to_canonical().to_string()),
         }]);
         let shared = Arc::clone(self);
-        self.executor
+        self.crew
             .spawn(server_link::serve(shared, stream, id, outlet))
     }
 }
@@ -260,6 +268,7 @@ pub(crate) async fn run_hub(shared: Arc<Shared>, mut hub: Hub) {
     }
     store.close().await;
     let _ = shared.stopped.set(()).await;
+    shared.crew.stop();
 }
 
 struct Woken {
@@ -360,6 +369,10 @@ impl HubDriver<'_> {
                         let _ = sender.try_send(answer);
                     }
                 }
+                Effect::File(work) => {
+                    let outlet = |link| outlets.get(link).cloned();
+                    self.shared.files.perform(self.shared, work, outlet);
+                }
                 Effect::Drained => self.drained = true,
             }
         }
@@ -412,10 +425,14 @@ impl Shared {
                     .search(places, text, before, limits::PAGE_ITEMS, limits::PAGE_BYTES)
                     .await
                     .map(Loaded::Search),
+                Load::Blob(blob) => {
+                    let found = store.blob(blob).await;
+                    found.map(|place| Loaded::Blob(place.map(Box::new)))
+                }
             };
             shared.tell([Input::Loaded(ticket, loaded)]);
         };
-        self.executor.spawn(task).detach();
+        self.crew.spawn(task).detach();
     }
 
     fn hash(self: &Arc<Self>, ticket: Ticket, password: String) {
@@ -426,7 +443,7 @@ impl Shared {
             drop(turn);
             shared.tell([Input::Hashed(ticket, hash)]);
         };
-        self.executor.spawn(task).detach();
+        self.crew.spawn(task).detach();
     }
 
     fn verify(self: &Arc<Self>, ticket: Ticket, password: String, verifier: Option<String>) {
@@ -443,12 +460,12 @@ impl Shared {
             drop(turn);
             shared.tell([Input::Verified(ticket, good)]);
         };
-        self.executor.spawn(task).detach();
+        self.crew.spawn(task).detach();
     }
 }
 
 /// Accepts links until the server stops.
-pub(crate) async fn accept(shared: Arc<Shared>, listener: Async<TcpListener>) {
+async fn accept(shared: Arc<Shared>, listener: Listener) {
     let accepting = async {
         loop {
             // Links that the hub ended hold their descriptors until they are told. Who comes meanwhile
@@ -459,8 +476,12 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: Async<TcpListener>) {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     // Frames are packed by us; waiting for more would only add delay.
-                    let _ = stream.get_ref().set_nodelay(true);
-                    shared.adopt(stream, Some(peer.ip())).detach();
+                    let _ = stream.set_nodelay(true);
+                    leave_unsent(&stream);
+                    match shared.sockets.stream(stream) {
+                        Ok(stream) => shared.adopt(stream, Some(peer.ip())).detach(),
+                        Err(error) => tracing::warn!(%error, "cannot serve a stream"),
+                    }
                 }
                 Err(error) => {
                     // Out of descriptors or memory: trying again at once would only spin.
@@ -473,11 +494,29 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: Async<TcpListener>) {
     accepting.or(shared.stopped()).await;
 }
 
+impl Shared {
+    /// Accepts what comes to a listener, once somebody works.
+    pub(crate) fn listen(self: &Arc<Self>, listener: TcpListener) -> std::io::Result<()> {
+        let listener = self.sockets.listener(listener)?;
+        let task = accept(Arc::clone(self), listener);
+        self.crew.spawn(task).detach();
+        Ok(())
+    }
+}
+
+/// Leaves what the network does not take yet with us, where what people say can go before it.
+fn leave_unsent(stream: &TcpStream) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(limits::UNSENT_BYTES);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = stream;
+}
+
 /// Listens on every address that a name stands for; the first that works.
-pub(crate) fn listen(address: &str) -> std::io::Result<(Async<TcpListener>, SocketAddr)> {
+pub(crate) fn listen(address: &str) -> std::io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address)?;
     let bound = listener.local_addr()?;
-    Ok((Async::new(listener)?, bound))
+    Ok((listener, bound))
 }
 
 fn encode(message: &ToClient) -> Arc<[u8]> {

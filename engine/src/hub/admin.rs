@@ -84,6 +84,23 @@ impl Hub {
                 let change = DirectoryChange::SetRights(account, rights);
                 self.admin_write(id, vec![change], AdminAnswer::Done, out);
             }
+            Admin::Rooms { after } => {
+                let answer = self.operator_rooms(after.as_deref());
+                out.push(Effect::Admin(id, Ok(answer)));
+            }
+            Admin::Members { room, after } => {
+                let answer = self.operator_members(&room, after.as_deref())?;
+                out.push(Effect::Admin(id, Ok(answer)));
+            }
+            Admin::Change { .. } => return Err(Code::NotSupported.into()),
+            Admin::SetRegistration(registration) => {
+                self.policy.registration = registration;
+                out.push(Effect::Admin(id, Ok(AdminAnswer::Done)));
+            }
+            Admin::Stats => {
+                let answer = AdminAnswer::Stats(self.stats());
+                out.push(Effect::Admin(id, Ok(answer)));
+            }
             Admin::Accounts { after, limit } => {
                 let items = self
                     .accounts

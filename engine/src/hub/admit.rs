@@ -23,6 +23,11 @@ impl Hub {
         }
         self.check_send_id(candidate.id)?;
         check_body(&candidate.body)?;
+        self.admit_checked(candidate)
+    }
+
+    /// The same of a body that was checked already, or that only the server makes.
+    pub(super) fn admit_checked(&self, candidate: &Candidate) -> Result<Guards, Refusal> {
         let is_plugin = matches!(candidate.origin, Origin::Say(..));
         match self.rooms.get(&candidate.conversation) {
             Some(room) if is_plugin => self.admit_plugin(room, candidate),
@@ -156,7 +161,7 @@ impl Hub {
         Ok(changes)
     }
 
-    fn check_send_id(&self, id: SendId) -> Result<(), Refusal> {
+    pub(super) fn check_send_id(&self, id: SendId) -> Result<(), Refusal> {
         let (date, made) = (self.now.date, id.time());
         if id.0[6] >> 4 != 7 || made > date + limits::SEND_ID_AHEAD {
             return Err(Code::BadSendId.into());

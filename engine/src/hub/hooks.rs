@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::file::Vetted;
 use super::line::{Line, Ruling};
 use super::login::{Attempt, clip};
 use super::membership::Wish;
 
 use super::voice::Voices;
 use super::{Asked, Effect, Hub, LinkId, limits};
-use crate::id::{AccountId, ConversationId, SendId, Ticket};
+use crate::id::{AccountId, BlobId, ConversationId, SendId, Ticket};
 use crate::model::{
     Answer, Code, CommandItem, History, PresenceState, Refusal, RoomName, Target, Time, ToClient,
 };
@@ -71,6 +72,8 @@ pub(super) enum Awaited {
     Presence(LinkId, PresenceState, String),
     /// A command.
     Command(Asked),
+    /// An upload.
+    File(BlobId, Vetted),
 }
 
 /// How far a login is when plugins are asked.
@@ -262,6 +265,7 @@ impl Hub {
                 self.presence_answered(link, state, text, verdict, out);
             }
             Awaited::Command(asked) => self.command_answered(asked, verdict, out),
+            Awaited::File(blob, step) => self.file_answered(blob, step, verdict, out),
         }
     }
 

@@ -33,8 +33,10 @@ pub(super) struct Link {
     /// Conversations whose sends wait. Each holds at least one send, look-up or question, or a wish for
     /// a change, so that there are no more of them than unanswered sends and requests.
     pub(super) held: Vec<Hold>,
-    /// When it may say again that somebody is writing.
-    pub(super) typing_after: Time,
+    /// Conversations in which it said that somebody is writing, and when it may again.
+    pub(super) typing: Vec<(ConversationId, Time)>,
+    /// Until when its requests for lists are paid for.
+    lists_paid: Time,
     /// Commands that plugins were asked for.
     pub(super) commands: usize,
     /// Plugins are asked about its presence; what it said of itself since, the last of it.
@@ -63,7 +65,8 @@ impl Link {
             requests: 0,
             blocked: HashMap::new(),
             held: Vec::new(),
-            typing_after: Time(0),
+            typing: Vec::new(),
+            lists_paid: Time(0),
             commands: 0,
             presence: None,
         }
@@ -72,6 +75,27 @@ impl Link {
     /// Whether nothing is waited for that was sent.
     pub(super) const fn is_quiet(&self) -> bool {
         self.sends == 0 && self.commands == 0
+    }
+
+    /// Lists cost the hub more than anything else that one frame can ask for.
+    pub(super) fn may_list(&mut self, now: Time) -> bool {
+        let paid = self.lists_paid.max(now);
+        let may = paid.since(now) < limits::LIST_EVERY * limits::LISTS_AT_ONCE;
+        if may {
+            self.lists_paid = paid + limits::LIST_EVERY;
+        }
+        may
+    }
+
+    /// Whether it may say that somebody is writing there.
+    pub(super) fn may_type(&mut self, conversation: ConversationId, now: Time) -> bool {
+        self.typing.retain(|(_, after)| *after > now);
+        let is_new = self.typing.iter().all(|(held, _)| *held != conversation);
+        let may = is_new && self.typing.len() < limits::TYPING_AT_ONCE;
+        if may {
+            self.typing.push((conversation, now + limits::TYPING_EVERY));
+        }
+        may
     }
 
     /// What holds the sends into a conversation back.

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::ops::Bound;
 
+use super::room::RoomState;
 use super::visible::visible;
 use super::{Asked, ConversationId, Effect, Hub, Load, Pending, limits};
 use crate::model::{
-    Answer, Code, Conversation, DeviceItem, HistoryFrom, MemberItem, PresenceState, Refusal,
-    RoomItem, RoomName, Standing, Target, WhoItem,
+    AdminAnswer, Answer, Code, Conversation, DeviceItem, HistoryFrom, MemberItem, PresenceState,
+    Refusal, RoomItem, RoomName, ServerStats, Standing, Target, WhoItem,
 };
 
 impl Hub {
@@ -47,25 +48,72 @@ impl Hub {
         if !room.is_in(asked.account) {
             return Err(Code::NotAMember.into());
         }
+        let (items, next) = self.members_of(room, after);
+        Ok(Answer::Members(items, next))
+    }
+
+    /// All rooms, for the operator.
+    pub(super) fn operator_rooms(&self, after: Option<&str>) -> AdminAnswer {
+        let Some(start) = start(after, RoomName::stored) else {
+            return AdminAnswer::Rooms(Vec::new(), None);
+        };
+        let names = self.room_names.range((start, Bound::Unbounded));
+        let rooms = names.filter_map(|(name, id)| {
+            let room = self.rooms.get(id)?;
+            Some(RoomItem {
+                name: name.clone(),
+                topic: room.record.topic.clone(),
+                public: room.record.public,
+                members: u32::try_from(room.count).unwrap_or(u32::MAX),
+                joined: false,
+            })
+        });
+        let (items, next) = page(rooms, |item| item.name.as_str().to_owned());
+        AdminAnswer::Rooms(items, next)
+    }
+
+    /// The members of a room, for the operator.
+    pub(super) fn operator_members(
+        &self,
+        name: &RoomName,
+        after: Option<&str>,
+    ) -> Result<AdminAnswer, Refusal> {
+        let room = self.room_names.get(name).and_then(|id| self.rooms.get(id));
+        let room = room.ok_or_else(|| Refusal::new(Code::NoSuchRoom))?;
+        let (items, next) = self.members_of(room, after);
+        Ok(AdminAnswer::Members(items, next))
+    }
+
+    pub(super) fn stats(&self) -> ServerStats {
+        ServerStats {
+            accounts: self.accounts.len() as u64,
+            rooms: self.room_names.len() as u64,
+            links: self.links.len() as u64,
+            entries: self.appended,
+        }
+    }
+
+    fn members_of(
+        &self,
+        room: &RoomState,
+        after: Option<&str>,
+    ) -> (Vec<MemberItem>, Option<String>) {
         let shows = room.count <= limits::PRESENCE_MEMBERS;
-        let mut members: Vec<MemberItem> = room
+        let mut members: Vec<_> = room
             .members
             .iter()
             .filter(|(_, member)| member.standing == Standing::In)
-            .filter_map(|(id, member)| {
-                let state = self.account(*id)?;
-                Some(MemberItem {
-                    account: state.record.name.clone(),
-                    role: member.role,
-                    presence: shows.then(|| state.presence()),
-                    muted_until: member.muted_until,
-                })
-            })
-            .filter(|item| after.is_none_or(|after| item.account.as_str() > after))
+            .filter_map(|(id, member)| Some((self.account(*id)?, member)))
+            .filter(|(state, _)| after.is_none_or(|after| state.record.name.as_str() > after))
             .collect();
-        members.sort_unstable_by(|one, other| one.account.cmp(&other.account));
-        let (items, next) = page(members.into_iter(), |item| item.account.as_str().to_owned());
-        Ok(Answer::Members(items, next))
+        keep_first(&mut members, |(state, _)| state.record.name.as_str());
+        let shown = members.into_iter().map(|(state, member)| MemberItem {
+            account: state.record.name.clone(),
+            role: member.role,
+            presence: shows.then(|| state.presence()),
+            muted_until: member.muted_until,
+        });
+        page(shown, |item| item.account.as_str().to_owned())
     }
 
     pub(super) fn list_who(&self, asked: Asked, after: Option<&str>) -> Answer {
@@ -80,7 +128,7 @@ impl Hub {
             .filter(|state| state.presence() != PresenceState::Offline)
             .filter(|state| after.is_none_or(|after| state.record.name.as_str() > after))
             .collect();
-        online.sort_unstable_by(|one, other| one.record.name.cmp(&other.record.name));
+        keep_first(&mut online, |state| state.record.name.as_str());
         let shown = online.into_iter().map(|state| WhoItem {
             account: state.record.name.clone(),
             state: state.presence(),
@@ -154,7 +202,8 @@ impl Hub {
         let limit = usize::try_from(limit)
             .unwrap_or(usize::MAX)
             .clamp(1, limits::HISTORY_ITEMS);
-        let load = Load::History(id, visible.into_spans(), from, limit);
+        let spans = visible.into_spans(room.record.head);
+        let load = Load::History(id, spans, from, limit);
         self.load(load, Pending::Asked(asked), out);
         Ok(None)
     }
@@ -196,12 +245,11 @@ impl Hub {
         let places: Vec<_> = ids
             .into_iter()
             .filter_map(|id| {
-                Some((
-                    id,
-                    visible(self.rooms.get(&id)?, asked.account).into_spans(),
-                ))
+                let room = self.rooms.get(&id)?;
+                let visible = visible(room, asked.account);
+                let is_seen = !visible.is_empty();
+                is_seen.then(|| (id, visible.into_spans(room.record.head)))
             })
-            .filter(|(_, spans)| !spans.is_empty())
             .collect();
         if target.is_some() && places.is_empty() {
             return Err(Code::NotAMember.into());
@@ -218,6 +266,16 @@ fn start<N>(after: Option<&str>, name: impl Fn(&str) -> Option<N>) -> Option<Bou
         Some(after) => name(after).map(Bound::Excluded),
         None => Some(Bound::Unbounded),
     }
+}
+
+/// Sorts what one page can show to the front, and forgets the rest: a hall of thousands is asked for page
+/// by page.
+fn keep_first<T>(items: &mut Vec<T>, key: impl Fn(&T) -> &str) {
+    if items.len() > limits::PAGE_ITEMS + 1 {
+        items.select_nth_unstable_by(limits::PAGE_ITEMS, |one, other| key(one).cmp(key(other)));
+        items.truncate(limits::PAGE_ITEMS + 1);
+    }
+    items.sort_unstable_by(|one, other| key(one).cmp(key(other)));
 }
 
 /// The first items of a list, and where the next page starts.

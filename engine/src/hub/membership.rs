@@ -1,7 +1,8 @@
 //! Rooms: making them, and who is in.
 
+use super::account::AccountState;
 use super::hooks::NewRoom;
-use super::room::{RoomState, Seat};
+use super::room::{MemberState, RoomState, Seat};
 use super::sending::Origin;
 use super::{
     Asked, ConversationId, Effect, Hub, LinkId, Pending, SendId, Seq, limits, plain_append,
@@ -100,6 +101,24 @@ impl Hub {
             out,
         );
         Ok(None)
+    }
+
+    /// Rooms that nobody is in any more count for all who were: else one could make a room, leave it, and
+    /// make the next.
+    pub(super) fn holds_enough_rooms(&self, owner: &AccountState) -> bool {
+        let account = owner.record.id;
+        let rooms = owner
+            .conversations
+            .iter()
+            .filter_map(|id| self.rooms.get(id));
+        let owned = rooms.filter(|room| {
+            let member = room.members.get(&account);
+            let owns = |member: &MemberState| {
+                member.standing == Standing::In && member.role == Role::Owner
+            };
+            !room.is_direct() && (room.count == 0 || member.is_some_and(owns))
+        });
+        owned.count() >= limits::ROOMS_PER_ACCOUNT
     }
 
     fn new_room(&mut self, name: RoomName, public: bool, history: History) -> Room {
@@ -563,6 +582,7 @@ impl Hub {
             self.release(link, conversation, out);
         }
         self.settle_lost_lines(conversation, subject, out);
+        self.release_files(conversation, subject, out);
         loop {
             let Some(room) = self.rooms.get_mut(&conversation) else {
                 return;
@@ -787,9 +807,8 @@ fn has_record_space(room: &RoomState, account: AccountId) -> Result<(), Refusal>
 }
 
 fn owners(room: &RoomState) -> usize {
-    let is_owner = |member: &&super::room::MemberState| {
-        member.standing == Standing::In && member.role == Role::Owner
-    };
+    let is_owner =
+        |member: &&MemberState| member.standing == Standing::In && member.role == Role::Owner;
     room.members.values().filter(is_owner).count()
 }
 

@@ -9,7 +9,9 @@ mod account;
 mod admin;
 mod admit;
 mod delivery;
+mod download;
 mod drain;
+mod file;
 mod gate;
 mod hooks;
 mod line;
@@ -22,6 +24,7 @@ mod receipt;
 mod resume;
 mod room;
 mod sending;
+mod upload;
 mod vetting;
 mod visible;
 mod voice;
@@ -36,7 +39,10 @@ use slab::Slab;
 
 use self::account::{AccountState, Accounts};
 use self::delivery::Stalled;
+use self::download::Wish;
 use self::drain::Draining;
+pub use self::file::{FetchContent, FileNews, FileWork};
+use self::file::{FileBook, Step};
 use self::gate::Gate;
 use self::hooks::HookBook;
 use self::link::{Link, Links};
@@ -44,15 +50,17 @@ use self::presence::PresenceBook;
 use self::receipt::ReceiptBook;
 use self::room::RoomState;
 use self::sending::Parked;
-use crate::id::{AccountId, ConversationId, DeviceId, LinkId, RequestId, SendId, Seq, Ticket};
+use crate::id::{
+    AccountId, BlobId, ConversationId, DeviceId, LinkId, RequestId, SendId, Seq, Ticket,
+};
 use crate::limits;
 use crate::model::{
-    Admin, AdminAnswer, Answer, ByeReason, Code, Entry, HistoryFrom, HistoryItem, Invite, Login,
-    Now, Refusal, Registration, Request, RoomName, Span, Time, ToClient, ToServer,
+    Admin, AdminAnswer, Answer, ByeReason, Code, Entry, FileRules, HistoryFrom, HistoryItem,
+    Invite, Login, Now, Refusal, Registration, Request, RoomName, Span, Time, ToClient, ToServer,
 };
 use crate::port::{
-    Append, Ask, Committed, DirectoryChange, Fault, FromHooks, HookSet, News, PluginName, Random,
-    SearchPage, Snapshot, Write,
+    Append, Ask, BlobPlace, Committed, DirectoryChange, Fault, FromHooks, HookSet, News,
+    PluginName, Random, SearchPage, Snapshot, Write,
 };
 
 /// The server's routing state.
@@ -74,11 +82,14 @@ pub struct Hub {
     receipts: ReceiptBook,
     stalled: Stalled,
     hooks: HookBook,
+    files: FileBook,
     lobby: Option<ConversationId>,
     /// Argon2 runs that were asked for and not answered.
     passwords_waiting: usize,
     /// Bytes of appends that were issued and not answered.
     appending: usize,
+    /// Entries that were appended since the start.
+    appended: u64,
     draining: Option<Draining>,
     /// Links that may be logged in.
     most_links: usize,
@@ -95,6 +106,8 @@ pub struct Policy {
     pub epoch_seed: [u8; 16],
     /// Whether acknowledged means on disk; told to clients.
     pub durable: bool,
+    /// What files are taken.
+    pub files: FileRules,
 }
 
 /// Something that happened outside.
@@ -144,6 +157,8 @@ pub enum Input {
     Hooks(FromHooks),
     /// Plugins have stopped and say nothing any more.
     HooksGone,
+    /// What became of the bytes of files.
+    File(FileNews),
     /// The operator wants something.
     Admin(u64, Admin),
     /// Stop: say goodbye, write what is left.
@@ -174,6 +189,8 @@ pub enum Effect {
     Ask(Ask),
     /// Tell plugins.
     Tell(News),
+    /// Do something with the bytes of files.
+    File(FileWork),
     /// Answer the operator.
     Admin(u64, Result<AdminAnswer, Refusal>),
     /// Everything that was to be done before stopping is done.
@@ -193,6 +210,8 @@ pub enum Load {
     Counted(ConversationId, Seq),
     /// Words.
     Search(Vec<(ConversationId, Vec<Span>)>, String, Option<u64>),
+    /// Where a blob is named.
+    Blob(BlobId),
 }
 
 /// What was read.
@@ -208,12 +227,15 @@ pub enum Loaded {
     Counted(u64),
     /// For [`Load::Search`].
     Search(SearchPage),
+    /// For [`Load::Blob`].
+    Blob(Option<Box<BlobPlace>>),
 }
 
 impl Hub {
     /// Builds the state from what the store holds.
     #[must_use]
     pub fn new(policy: Policy, snapshot: Snapshot, random: Box<dyn Random>) -> Self {
+        let files = FileBook::new(policy.files.clone());
         let mut hub = Self {
             policy,
             now: Now::default(),
@@ -229,9 +251,11 @@ impl Hub {
             receipts: ReceiptBook::default(),
             stalled: Stalled::default(),
             hooks: HookBook::default(),
+            files,
             lobby: None,
             passwords_waiting: 0,
             appending: 0,
+            appended: 0,
             draining: None,
             most_links: limits::LINKS,
         };
@@ -253,6 +277,7 @@ impl Hub {
     pub fn start(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.now = now;
         self.open_lobby(out);
+        self.expire_uploads(out);
     }
 
     /// Takes something that happened outside, and adds what has to be done to `out`.
@@ -272,6 +297,7 @@ impl Hub {
             Input::Gone { link, reason } => {
                 self.gate.gone(link);
                 self.drop_link(link, reason, out);
+                self.drop_transfers(link, out);
             }
             Input::Verified(ticket, good) => {
                 self.passwords_waiting = self.passwords_waiting.saturating_sub(1);
@@ -298,6 +324,7 @@ impl Hub {
             Input::Loaded(ticket, loaded) => self.handle_loaded(ticket, loaded, out),
             Input::Hooks(said) => self.handle_hooks(said, out),
             Input::HooksGone => self.hooks_gone(out),
+            Input::File(news) => self.handle_file(news, out),
             Input::Admin(id, wish) => self.handle_admin(id, wish, out),
             Input::Drain => self.handle_drain(out),
             Input::Due => {}
@@ -316,6 +343,7 @@ impl Hub {
             self.receipts.write_due(),
             self.stalled.due(),
             self.hooks.due(),
+            self.files.due(),
             draining,
         ]
         .into_iter()
@@ -343,6 +371,9 @@ impl Hub {
             ToServer::Delivered(cursors) => self.handle_delivered(link, &cursors),
             ToServer::Typing(target) => self.handle_typing(link, &target, out),
             ToServer::Presence(state, text) => self.handle_presence(link, state, text, out),
+            message @ ToServer::Stop(_) => self.handle_transfer(link, &message, out),
+            // They went to the disk, or to the link's own task.
+            ToServer::Chunk(_) | ToServer::Taken { .. } => {}
             // The session deals with these.
             ToServer::Login(_)
             | ToServer::Ping(_)
@@ -362,7 +393,15 @@ impl Hub {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        if link.requests >= limits::REQUESTS {
+        let is_list = matches!(
+            wish,
+            Request::Rooms { .. }
+                | Request::Members { .. }
+                | Request::Who { .. }
+                | Request::Conversations { .. }
+                | Request::Receipts { .. }
+        );
+        if link.requests >= limits::REQUESTS || is_list && !link.may_list(self.now.time) {
             let refusal = Refusal::new(Code::Busy).retry_in(1000);
             out.push(Effect::Send(id, ToClient::Error(request, refusal)));
             return;
@@ -417,6 +456,23 @@ impl Hub {
                 self.run_command(asked, target.as_ref(), name, args, out)
             }
             Request::Commands => Ok(Some(self.list_commands())),
+            Request::Upload(upload) => self.begin_upload(asked, upload, out),
+            Request::Finish { transfer, hash } => self.finish_upload(asked, transfer, hash, out),
+            Request::Abandon { id } => self.abandon_upload(asked, id, out),
+            Request::Fetch {
+                blob,
+                offset,
+                length,
+                window,
+            } => {
+                let wish = Wish {
+                    blob,
+                    offset,
+                    length,
+                    window,
+                };
+                self.begin_fetch(asked, wish, out)
+            }
         };
         match answer {
             Ok(Some(answer)) => self.answer(asked, Ok(answer), out),
@@ -449,18 +505,33 @@ impl Hub {
                 counted,
                 changes,
             } => {
+                self.appended += 1;
                 let pending = ticket.and_then(|ticket| self.take_pending(ticket));
                 self.handle_tail(pending, &entry, counted, changes, out);
             }
             Committed::Changed { ticket, changes } => {
                 let ended = self.ended_by(&changes);
                 for change in changes {
+                    if let DirectoryChange::RemoveAccount(account) = change {
+                        self.drop_uploads(account, out);
+                    }
                     self.apply(change, None);
                 }
                 match ticket.and_then(|ticket| self.take_pending(ticket)) {
                     Some(Pending::Enroll(attempt)) => self.enter(attempt, out),
                     Some(Pending::Done(asked)) => self.answer(asked, Ok(Answer::Done), out),
+                    Some(Pending::Cursor(asked, _)) => {
+                        self.receipts.answered();
+                        self.answer(asked, Ok(Answer::Done), out);
+                    }
+                    Some(Pending::Cursors(_)) => self.receipts.answered(),
                     Some(Pending::Password(asked, keep)) => self.password_changed(asked, keep, out),
+                    Some(Pending::File(Step::Recorded(blob))) => {
+                        self.upload_recorded(blob, Ok(()), out);
+                    }
+                    Some(Pending::File(Step::Forgotten(asked, blob))) => {
+                        self.upload_forgotten(asked, blob, out);
+                    }
                     Some(Pending::AdminWrite(id, answer)) => {
                         out.push(Effect::Admin(id, Ok(answer)));
                     }
@@ -483,6 +554,12 @@ impl Hub {
             Committed::Failed { ticket, fault } => match self.take_pending(ticket) {
                 Some(Pending::Append(append)) => self.append_failed(append, &fault, out),
                 Some(Pending::Enroll(attempt)) => self.enroll_failed(attempt, &fault, out),
+                Some(Pending::File(Step::Recorded(blob))) => {
+                    self.upload_recorded(blob, Err(fault), out);
+                }
+                Some(Pending::File(Step::Forgotten(asked, blob))) => {
+                    self.forgetting_failed(asked, blob, &fault, out);
+                }
                 Some(Pending::Done(asked) | Pending::Password(asked, _)) => {
                     self.answer(asked, Err(storage_refusal(&fault)), out);
                 }
@@ -495,7 +572,12 @@ impl Hub {
                 }
                 Some(Pending::Voice(plugin)) => self.voice_opened(&plugin, Some(&fault), out),
                 Some(Pending::Cursors(cursors)) => {
-                    self.receipts.write_failed(cursors, self.now.time)
+                    self.receipts.write_failed(cursors, self.now.time);
+                }
+                Some(Pending::Cursor(asked, conversation)) => {
+                    let cursor = [(conversation, asked.account)];
+                    self.receipts.write_failed(cursor, self.now.time);
+                    self.answer(asked, Err(storage_refusal(&fault)), out);
                 }
                 _ => {}
             },
@@ -506,7 +588,9 @@ impl Hub {
                 if let Some(room) = self.rooms.get_mut(&conversation) {
                     room.trim(first);
                 }
+                self.review_transfers(conversation, None, out);
             }
+            Committed::Freed { bytes, contents } => self.handle_freed(bytes, contents, out),
         }
     }
 
@@ -561,9 +645,27 @@ impl Hub {
                 };
                 self.looked_up(*send, known, out);
             }
+            (Some(Pending::File(Step::Known(blob))), loaded) => {
+                let known = match loaded {
+                    Ok(Loaded::Lookup(known)) => Ok(known),
+                    Ok(_) => return,
+                    Err(fault) => Err(fault),
+                };
+                self.upload_known(blob, known, out);
+            }
+            (Some(Pending::File(Step::Located(asked, wish))), loaded) => {
+                let found = match loaded {
+                    Ok(Loaded::Blob(found)) => Ok(found.map(|place| *place)),
+                    Ok(_) => return,
+                    Err(fault) => Err(fault),
+                };
+                self.fetch_located(asked, wish, found, out);
+            }
             (Some(Pending::Counted(asked, conversation, seq)), Ok(Loaded::Counted(counted))) => {
                 self.move_read(asked.account, conversation, seq, counted);
-                self.answer(asked, Ok(Answer::Done), out);
+                if let Some(answer) = self.write_read(asked, conversation, out) {
+                    self.answer(asked, Ok(answer), out);
+                }
             }
             (Some(Pending::Asked(asked)), Ok(Loaded::History(items, more))) => {
                 self.answer(asked, Ok(Answer::History(items, more)), out);
@@ -585,6 +687,7 @@ impl Hub {
         if self.drop_link(id, reason, out) {
             out.push(Effect::Close(id, Some((reason, text.to_owned()))));
         }
+        self.drop_transfers(id, out);
     }
 
     /// Forgets a link and tells the others, if it was its account's last one. `false` if there was
@@ -628,6 +731,9 @@ impl Hub {
             self.write_cursors(out);
         }
         self.give_up(out);
+        if self.files.due().is_some_and(|due| due <= time) {
+            self.expire_uploads(out);
+        }
         for link in self.stalled.take(time) {
             self.retry_read(link, out);
         }
@@ -700,6 +806,10 @@ enum Pending {
     Voice(PluginName),
     /// Cursors are written.
     Cursors(Vec<(ConversationId, AccountId)>),
+    /// A file is on its way.
+    File(Step),
+    /// A read cursor is written that somebody waits for.
+    Cursor(Asked, ConversationId),
     /// Something is written that nobody waits for.
     Nobody,
 }
@@ -708,7 +818,12 @@ impl Pending {
     const fn is_write(&self) -> bool {
         !matches!(
             self,
-            Self::Read(..) | Self::Asked(_) | Self::Counted(..) | Self::Login(_) | Self::Lookup(_)
+            Self::Read(..)
+                | Self::Asked(_)
+                | Self::Counted(..)
+                | Self::Login(_)
+                | Self::Lookup(_)
+                | Self::File(_)
         )
     }
 }
@@ -722,7 +837,7 @@ struct Asked {
 }
 
 /// What to tell somebody when the store did not do it.
-fn storage_refusal(fault: &Fault) -> Refusal {
+pub(crate) fn storage_refusal(fault: &Fault) -> Refusal {
     match fault {
         Fault::Taken => Refusal::new(Code::Conflict),
         Fault::Conflict { .. } => Refusal::new(Code::Conflict).retry_in(0),
@@ -737,6 +852,7 @@ fn storage_refusal(fault: &Fault) -> Refusal {
         )
         .retry_in(2000),
         Fault::Io(_) => Refusal::new(Code::Storage).retry_in(2000),
+        Fault::Damaged(_) => Code::Damaged.into(),
     }
 }
 

@@ -200,9 +200,6 @@ impl Hub {
             return;
         };
         let account = link.account;
-        if link.typing_after > self.now.time {
-            return;
-        }
         let Ok(conversation) = self.find_room(target, account) else {
             return;
         };
@@ -213,6 +210,10 @@ impl Hub {
             return;
         };
         if !room.is_in(account) || room.count > limits::PRESENCE_MEMBERS {
+            return;
+        }
+        let link = self.links.get_mut(id);
+        if !link.is_some_and(|link| link.may_type(conversation, self.now.time)) {
             return;
         }
         let name = state.record.name.clone();
@@ -226,9 +227,6 @@ impl Hub {
                 account: name.clone(),
             };
             out.push(Effect::Send(seat.link, typing));
-        }
-        if let Some(link) = self.links.get_mut(id) {
-            link.typing_after = self.now.time + limits::TYPING_EVERY;
         }
     }
 

@@ -13,6 +13,8 @@ pub(super) struct ReceiptBook {
     due: Option<Time>,
     unwritten: BTreeSet<(ConversationId, AccountId)>,
     write_due: Option<Time>,
+    /// Writes of cursors that were not answered.
+    writing: usize,
 }
 
 impl ReceiptBook {
@@ -24,8 +26,18 @@ impl ReceiptBook {
         self.write_due
     }
 
+    /// A write was answered.
+    pub(super) const fn answered(&mut self) {
+        self.writing = self.writing.saturating_sub(1);
+    }
+
     /// A write did not work: the cursors are written again later.
-    pub(super) fn write_failed(&mut self, cursors: Vec<(ConversationId, AccountId)>, now: Time) {
+    pub(super) fn write_failed(
+        &mut self,
+        cursors: impl IntoIterator<Item = (ConversationId, AccountId)>,
+        now: Time,
+    ) {
+        self.answered();
         self.unwritten.extend(cursors);
         self.write_due.get_or_insert(now + limits::CURSOR_WRITE);
     }
@@ -69,7 +81,7 @@ impl Hub {
         };
         let seq = seq.min(room.record.head);
         if seq <= member.cursor.read {
-            return Ok(Some(Answer::Done));
+            return Ok(self.write_read(asked, conversation, out));
         }
         let Some(counted) = room.counted_at(seq) else {
             let load = Load::Counted(conversation, seq);
@@ -77,7 +89,31 @@ impl Hub {
             return Ok(None);
         };
         self.move_read(asked.account, conversation, seq, counted);
-        Ok(Some(Answer::Done))
+        Ok(self.write_read(asked, conversation, out))
+    }
+
+    /// What is answered is on disk: writes the cursor, unless it and all others are written already.
+    pub(super) fn write_read(
+        &mut self,
+        asked: Asked,
+        conversation: ConversationId,
+        out: &mut Vec<Effect>,
+    ) -> Option<Answer> {
+        let place = (conversation, asked.account);
+        if !self.receipts.unwritten.remove(&place) && self.receipts.writing == 0 {
+            return Some(Answer::Done);
+        }
+        let Some(member) = self.member_mut(conversation, asked.account) else {
+            return Some(Answer::Done);
+        };
+        let change = DirectoryChange::SetCursor(conversation, asked.account, member.cursor);
+        self.receipts.writing += 1;
+        self.write(
+            Write::Change(vec![change]),
+            Pending::Cursor(asked, conversation),
+            out,
+        );
+        None
     }
 
     pub(super) fn move_read(
@@ -193,6 +229,7 @@ impl Hub {
             if changes.is_empty() {
                 continue;
             }
+            self.receipts.writing += 1;
             self.write(
                 Write::Change(changes),
                 Pending::Cursors(batch.to_vec()),

@@ -223,6 +223,7 @@ impl Hub {
                 member.cursor = cursor;
             }
         }
+        self.files.restore(snapshot.uploads, snapshot.stored);
         self.lobby = self
             .policy
             .lobby
@@ -283,6 +284,10 @@ impl Hub {
                     }
                 }
             }
+            // The hub began them, and knows.
+            DirectoryChange::SetUpload(_)
+            | DirectoryChange::RemoveUpload(_)
+            | DirectoryChange::Distrust(_) => {}
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
     Asked, ConversationId, Effect, Hub, LinkId, Load, Pending, SendId, Seq, limits, plain_append,
     storage_refusal,
 };
-use crate::id::{AccountId, RequestId};
+use crate::id::{AccountId, BlobId, RequestId};
 use crate::model::{
     Answer, Body, ByeReason, Code, Entry, Extensions, Kind, Refusal, Send, Target, ToClient,
 };
@@ -38,6 +38,8 @@ pub(super) enum Origin {
     Server(AccountId),
     /// A plugin with this account said it, under this token.
     Say(AccountId, u64),
+    /// A request to make an entry of this blob.
+    File(Asked, BlobId),
 }
 
 /// A send that waits for an earlier one of its link and conversation, or for a look-up.
@@ -378,7 +380,7 @@ impl Hub {
     }
 
     /// Whether plugins want to be asked about entries of a conversation.
-    fn are_asked(&self, conversation: ConversationId, is_direct: bool) -> bool {
+    pub(super) fn are_asked(&self, conversation: ConversationId, is_direct: bool) -> bool {
         if !self.hooks.wants(HookSet::ENTRY) && !self.hooks.wants(HookSet::ENTRY_DIRECT) {
             return false;
         }
@@ -423,7 +425,7 @@ impl Hub {
                 }
             }
             Origin::Say(account, token) => self.said(account, token, Err(refusal), out),
-            Origin::Change(..) | Origin::Server(_) => {}
+            Origin::Change(..) | Origin::Server(_) | Origin::File(..) => {}
         }
     }
 
@@ -593,6 +595,9 @@ impl Hub {
                 self.change_settled(append.conversation, subject, out);
             }
             Origin::Server(subject) => self.change_settled(append.conversation, subject, out),
+            Origin::File(asked, blob) => {
+                self.file_entered(asked, blob, (conversation, seq), false, out);
+            }
         }
     }
 
@@ -643,6 +648,7 @@ impl Hub {
                 self.landed(append.from, append.id, &ruling, out);
                 self.said(account, token, Err(refusal), out);
             }
+            Origin::File(asked, blob) => self.file_failed(asked, blob, fault, out),
         }
     }
 
@@ -671,6 +677,10 @@ impl Hub {
                 self.answer(asked, Ok(answer), out);
             }
             Origin::Server(_) => {}
+            Origin::File(asked, blob) => {
+                let place = (entry.conversation, entry.seq);
+                self.file_entered(asked, blob, place, true, out);
+            }
         }
     }
 }

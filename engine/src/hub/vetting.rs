@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use super::file::{Phase, Vetted};
 use super::hooks::{Awaited, NewRoom, refusal};
 use super::membership::{Decision, Wish};
+use super::upload::check_name;
 use super::{Asked, ConversationId, Effect, Hub, SendId, limits};
-use crate::model::{Body, Change, Code, MemberChange, Refusal, Role, UnixTime};
-use crate::port::{AskPlace, EntryAsk, Question, Verdict};
+use crate::id::BlobId;
+use crate::model::{Body, Change, Code, FileOffer, MemberChange, Refusal, Role, UnixTime};
+use crate::port::{AskPlace, EntryAsk, FileAsk, FileStage, HookSet, Question, Verdict};
 
 impl Hub {
     /// Whether somebody may make a room now.
@@ -22,6 +25,10 @@ impl Hub {
         };
         if self.rooms.len() >= limits::ROOMS || owner.conversations.len() >= limits::CONVERSATIONS {
             return Err(Code::TooMany.into());
+        }
+        if self.holds_enough_rooms(owner) && !self.is_admin(asked.account) {
+            let text = "an account owns so many rooms, and no more";
+            return Err(Refusal::because(Code::TooMany, text));
         }
         Ok(())
     }
@@ -107,6 +114,7 @@ impl Hub {
             self.release(link, conversation, out);
         }
         self.settle_lost_lines(conversation, actor, out);
+        self.release_files(conversation, actor, out);
     }
 
     pub(super) fn ask_change(
@@ -145,5 +153,127 @@ impl Hub {
         let awaited = Awaited::Change(conversation, Box::new(wish));
         self.question(awaited, Question::Entry(Arc::new(ask)), out);
         Ok(())
+    }
+
+    // Files.
+
+    /// Asks about an upload, unless it was asked about that before or nobody wants to know. Whether it
+    /// waits now.
+    pub(super) fn ask_about_file(
+        &mut self,
+        blob: BlobId,
+        step: Vetted,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(upload) = self.files.uploads.get(&blob) else {
+            return false;
+        };
+        let record = &upload.record;
+        let is_wanted = match step {
+            Vetted::Offer | Vetted::Complete => self.hooks.wants(HookSet::FILE),
+            Vetted::Entry => self.are_asked(record.conversation, record.other.is_some()),
+            Vetted::All => false,
+        };
+        // A file that is gone on with was offered in an earlier run.
+        if !is_wanted || upload.vetted > step {
+            return false;
+        }
+        let Some(from) = self.account(record.account) else {
+            return false;
+        };
+        let hash = match upload.phase {
+            Phase::Finishing(_, hash) => hash,
+            _ => [0; 32],
+        };
+        let offer = FileOffer {
+            name: record.name.clone(),
+            size: record.size,
+            media_type: record.media_type.clone(),
+            hash,
+        };
+        let (conversation, id) = (record.conversation, record.id);
+        let place = self.ask_place(conversation, record.account, record.other);
+        let (account, from_name) = (record.account, from.record.name.clone());
+        if !self.hooks.has_room() {
+            let verdict = Verdict::Fault("the server is busy; try again soon".to_owned());
+            self.file_answered(blob, step, verdict, out);
+            return true;
+        }
+        let question = match step {
+            Vetted::Entry => Question::Entry(Arc::new(EntryAsk {
+                conversation,
+                place,
+                from: account,
+                from_name,
+                id,
+                time: self.now.date,
+                body: Body::file(blob, &offer),
+            })),
+            _ => Question::File(Arc::new(FileAsk {
+                stage: match step {
+                    Vetted::Offer => FileStage::Offer,
+                    _ => FileStage::Complete,
+                },
+                conversation,
+                place,
+                from: account,
+                from_name,
+                blob,
+                offer,
+            })),
+        };
+        self.question(Awaited::File(blob, step), question, out);
+        true
+    }
+
+    /// What plugins say about an upload. What they make of its text is its name.
+    pub(super) fn file_answered(
+        &mut self,
+        blob: BlobId,
+        step: Vetted,
+        verdict: Verdict,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(upload) = self.files.uploads.get_mut(&blob) else {
+            return;
+        };
+        // It may have been given up meanwhile, or be gone on with over another link.
+        let asked = match (upload.phase, step) {
+            (Phase::Beginning(asked), Vetted::Offer) => asked,
+            (Phase::Finishing(asked, _), Vetted::Complete | Vetted::Entry) => asked,
+            _ => return,
+        };
+        upload.vetted = match step {
+            Vetted::Offer => Vetted::Complete,
+            Vetted::Complete => Vetted::Entry,
+            Vetted::Entry | Vetted::All => Vetted::All,
+        };
+        let judged = match verdict {
+            Verdict::Modified(name) => match String::from_utf8(name) {
+                Ok(name) => check_name(&name).map(|()| upload.record.name = name),
+                Err(_) => Err(Code::BadName.into()),
+            }
+            .map_err(|refusal: Refusal| {
+                tracing::warn!(%refusal, "a plugin made a bad file name");
+                let text = format!("a plugin of this server changed the name, and {refusal}");
+                Refusal::because(Code::Rejected, text)
+            }),
+            verdict => refusal(verdict).map_or(Ok(()), Err),
+        };
+        match (judged, step) {
+            (Ok(()), Vetted::Offer) => self.record_upload(blob, out),
+            (Ok(()), _) => self.enter_file(blob, out),
+            (Err(refusal), Vetted::Offer) => {
+                self.files.take(blob, false);
+                self.answer(asked, Err(refusal), out);
+            }
+            (Err(refusal), _) => {
+                // When it may come again, it is asked about again.
+                if let Some(upload) = self.files.uploads.get_mut(&blob) {
+                    upload.vetted = Vetted::Complete;
+                }
+                self.refuse_file(asked, blob, refusal, out);
+            }
+        }
     }
 }

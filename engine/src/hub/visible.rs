@@ -60,8 +60,14 @@ impl Visible {
         self.0.is_empty()
     }
 
-    pub(super) fn into_spans(self) -> Vec<Span> {
-        self.0
+    /// The stretches up to the head of the log, for a read of it. The log may be ahead of what is known
+    /// here, and what stands behind a change of membership has to wait for that.
+    pub(super) fn into_spans(self, head: Seq) -> Vec<Span> {
+        let known = self.0.into_iter().map(|span| Span {
+            to: span.to.min(head),
+            ..span
+        });
+        known.filter(|span| span.from <= span.to).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AccountName, Rights, UnixTime};
+use super::{AccountName, Change, MemberItem, Rights, Role, RoomItem, RoomName, UnixTime};
 use crate::error::{Error, Misuse};
 
 /// A wish of the operator.
@@ -37,6 +37,35 @@ pub enum Admin {
         /// The new rights.
         rights: Rights,
     },
+    /// Lists all rooms by name.
+    Rooms {
+        /// The `next` of the page before.
+        after: Option<String>,
+    },
+    /// Lists the members of a room by name.
+    Members {
+        /// Which.
+        room: RoomName,
+        /// The `next` of the page before.
+        after: Option<String>,
+    },
+    /// Changes a membership.
+    Change {
+        /// In which room.
+        room: RoomName,
+        /// Whose.
+        account: AccountName,
+        /// What.
+        change: Change,
+        /// The new role, with [`Change::Role`].
+        role: Option<Role>,
+        /// For how many seconds, with [`Change::Muted`]; 0 is for ever.
+        seconds: u64,
+    },
+    /// Changes who may open an account, for as long as the server runs.
+    SetRegistration(Registration),
+    /// Counts what there is.
+    Stats,
     /// Lists accounts by name.
     Accounts {
         /// Only those after this name.
@@ -68,6 +97,11 @@ impl std::fmt::Debug for Admin {
             Self::SetPassword { .. } => "SetPassword",
             Self::RemoveAccount { .. } => "RemoveAccount",
             Self::SetRights { .. } => "SetRights",
+            Self::Rooms { .. } => "Rooms",
+            Self::Members { .. } => "Members",
+            Self::Change { .. } => "Change",
+            Self::SetRegistration(_) => "SetRegistration",
+            Self::Stats => "Stats",
             Self::Accounts { .. } => "Accounts",
             Self::Invite { .. } => "Invite",
             Self::Plugins => "Plugins",
@@ -82,6 +116,12 @@ impl std::fmt::Debug for Admin {
 pub enum AdminAnswer {
     /// It is done.
     Done,
+    /// Rooms by name, and where the next page starts.
+    Rooms(Vec<RoomItem>, Option<String>),
+    /// Members by name, and where the next page starts.
+    Members(Vec<MemberItem>, Option<String>),
+    /// What is counted.
+    Stats(ServerStats),
     /// Accounts by name.
     Accounts(Vec<AccountItem>),
     /// The token of an invite. Only its hash is stored.
@@ -125,6 +165,19 @@ pub struct PluginItem {
     pub p99_us: u64,
     /// What it counts itself, by name.
     pub metrics: Vec<(String, i64)>,
+}
+
+/// What is counted of a server.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ServerStats {
+    /// Accounts.
+    pub accounts: u64,
+    /// Rooms; direct conversations are not among them.
+    pub rooms: u64,
+    /// Links that are logged in.
+    pub links: u64,
+    /// Entries that were appended since the start.
+    pub entries: u64,
 }
 
 /// An account in a list for the operator.

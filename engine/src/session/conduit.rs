@@ -467,7 +467,9 @@ impl Conduit {
             limits::FRAME_BYTES
         };
         let packed = largest.min(limits::RECORD_PACK_BYTES);
-        let mut content = Vec::new();
+        // Most frames are short messages; a guess too low costs a copy.
+        let expected = frames.size_hint().0.saturating_mul(FRAME_GUESS);
+        let mut content = Vec::with_capacity(expected.min(packed));
         for frame in frames {
             if !split_frame(frame).is_some_and(|(_, rest)| rest.is_empty()) {
                 return Err(internal("that is no frame"));
@@ -506,6 +508,9 @@ fn push_message(out: &mut Vec<u8>, message: &[u8]) {
     out.extend_from_slice(&(message.len() as u16).to_be_bytes());
     out.extend_from_slice(message);
 }
+
+/// Bytes of a usual frame with an entry.
+const FRAME_GUESS: usize = 320;
 
 fn internal(text: &str) -> Error {
     Error::Internal(text.to_owned())

@@ -8,6 +8,8 @@
 
 mod answer;
 mod codec;
+mod entry;
+mod file;
 mod frame;
 mod number;
 mod part;

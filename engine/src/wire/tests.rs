@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::Violation;
-use crate::id::{RequestId, Seq};
+use crate::id::{AccountId, RequestId, Seq};
 use crate::limits;
 use crate::model::*;
 use samples::{LOBBY, SEND, bob, entry, room};
@@ -148,6 +148,37 @@ proptest! {
         frame.extend([0; 4].iter().take(if kind.has_request() { 4 } else { 0 }));
         frame.extend(&body);
         let _ = decode_both(&framed(&frame));
+    }
+
+    /// The short way reads what the long way reads, and nothing that the long way refuses.
+    #[test]
+    fn both_ways_to_read_an_entry_agree(
+        text in "\\PC{0,300}",
+        numbers in any::<[u64; 2]>(),
+        places in (0..=Seq::MAX.0, 0..=Seq::MAX.0, prop::option::of(0..=Seq::MAX.0)),
+        kind in any::<u16>(),
+        damage in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+    ) {
+        let mut body = Body::text(&text, places.2.map(Seq));
+        body.kind = Kind(kind);
+        let entry = Entry {
+            seq: Seq(places.0),
+            prev: Seq(places.1),
+            from: AccountId(numbers[0]),
+            time: UnixTime(numbers[1]),
+            ..entry(body)
+        };
+        let mut bytes = encode_entry(&entry)[4..].to_vec();
+        if let Some((place, byte)) = damage {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        } else if kind < 251 {
+            let read = super::entry::read_usual(&bytes);
+            prop_assert_eq!(read.as_deref(), Some(&entry));
+        }
+        if let Some(read) = super::entry::read_usual(&bytes) {
+            prop_assert_eq!(to_client::read_entry(&bytes), Ok(read));
+        }
     }
 
     #[test]

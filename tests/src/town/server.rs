@@ -9,8 +9,8 @@ use chat_engine::hub::{Effect, Hub, Input, Load, Loaded, Policy};
 use chat_engine::port::{Ask, Committed, Fault, FromHooks, Question, Verdict, Write};
 use chat_engine::secure::StaticKey;
 use chat_engine::{
-    ByeReason, Code, LinkId, Registration, RequestId, RoomName, SendId, Ticket, Time, ToClient,
-    ToServer, limits, wire,
+    ByeReason, Code, FileRules, LinkId, Registration, RequestId, RoomName, SendId, Ticket, Time,
+    ToClient, ToServer, limits, wire,
 };
 use fastrand::Rng;
 
@@ -95,6 +95,7 @@ impl World {
             lobby: RoomName::new("lobby").ok(),
             epoch_seed,
             durable: true,
+            files: FileRules::default(),
         };
         let random = Box::new(Seeded(self.server.rng.fork()));
         let mut hub = Hub::new(policy, self.disk.load(), random);
@@ -267,8 +268,8 @@ impl World {
                 Effect::Ask(ask) => self.ask_plugins(&ask),
                 // There is nobody to be told.
                 Effect::Tell(_) => {}
-                // There is no operator.
-                Effect::Admin(..) => {}
+                // There is no operator, and nobody sends files.
+                Effect::Admin(..) | Effect::File(_) => {}
                 Effect::Drained => drained = true,
             }
         }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use super::named::Named;
 use crate::adapter::fold::{self, Reacted};
 use crate::adapter::history::{Source, Way};
 use crate::adapter::rules::{self, TargetEntry, lies_in};
@@ -25,6 +26,7 @@ pub(super) struct Logs {
     entries: usize,
     bytes: u64,
     limit: usize,
+    pub(super) named: Named,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -53,6 +55,7 @@ impl Default for Logs {
             entries: 0,
             bytes: 0,
             limit: limits::MEMORY_ENTRIES,
+            named: Named::default(),
         }
     }
 }
@@ -92,7 +95,7 @@ impl OneLog {
     }
 
     /// Takes away what an entry and its edits said.
-    fn blank(&mut self, target: Seq) -> u64 {
+    fn blank(&mut self, target: Seq, named: &mut Named) -> u64 {
         let edits = self.followers(target, Kind::EDIT);
         let mut places: Vec<Seq> = edits.map(|kept| kept.entry.seq).collect();
         places.push(target);
@@ -100,6 +103,7 @@ impl OneLog {
         for seq in places {
             if let Some(kept) = self.get_mut(seq) {
                 freed += kept.entry.cost();
+                named.end(kept.entry.body.blob);
                 Arc::make_mut(&mut kept.entry).body.blank();
                 freed = freed.saturating_sub(kept.entry.cost());
             }
@@ -128,13 +132,16 @@ impl Logs {
         {
             self.ids.remove(&id);
         }
+        self.named.add(&entry);
         let log = self.logs.entry(conversation).or_default();
         match (entry.body.kind, entry.body.target) {
             (Kind::EDIT | Kind::REACTION, Some(target)) => {
                 log.followers.entry(target).or_default().push(seq);
             }
             (Kind::REDACTION, Some(target)) => {
-                self.bytes = self.bytes.saturating_sub(log.blank(target));
+                self.bytes = self
+                    .bytes
+                    .saturating_sub(log.blank(target, &mut self.named));
             }
             _ => {}
         }
@@ -210,6 +217,12 @@ impl Logs {
 
     pub(super) fn lookup(&self, account: AccountId, id: SendId) -> Option<(ConversationId, Seq)> {
         self.ids.get(&(id, account)).copied()
+    }
+
+    /// One entry.
+    pub(super) fn entry(&self, conversation: ConversationId, seq: Seq) -> Option<Entry> {
+        let kept = self.logs.get(&conversation)?.get(seq)?;
+        Some(Entry::clone(&kept.entry))
     }
 
     pub(super) fn target(&self, conversation: ConversationId, seq: Seq) -> Option<TargetEntry> {
@@ -339,6 +352,7 @@ impl Logs {
         if let Some(kept) = log.entries.pop_front() {
             self.entries -= 1;
             self.bytes = self.bytes.saturating_sub(kept.entry.cost());
+            self.named.end(kept.entry.body.blob);
             log.followers.remove(&seq);
         }
         true

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex};
 use async_lock::Semaphore;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::blobs;
 use super::row::{self, entry_columns, fault, number};
 use super::schema;
 use crate::adapter::guard;
-use crate::id::{ConversationId, Seq};
+use crate::id::{BlobId, ConversationId, Seq};
 use crate::limits;
 use crate::model::{Entry, Kind, RoomName};
-use crate::port::{Fault, LogItem, LogPage};
+use crate::port::{BlobPlace, Fault, LogItem, LogPage};
 
 /// Connections for reading. At most [`limits::STORE_READERS`] reads run, on the `blocking` pool; the
 /// others wait.
@@ -189,6 +190,28 @@ pub(super) fn counted(
             .map(Some)
     };
     known(read())
+}
+
+/// The entry that names a blob.
+pub(super) fn blob(
+    connection: &mut Connection,
+    blob: BlobId,
+) -> rusqlite::Result<Option<BlobPlace>> {
+    let transaction = connection.transaction()?;
+    let Some((position, content)) = blobs::find(&transaction, blob)? else {
+        return Ok(None);
+    };
+    let entry = transaction
+        .prepare_cached(concat!(
+            "SELECT ",
+            entry_columns!(),
+            ", (SELECT rooms.id FROM rooms WHERE num = room) FROM entries WHERE pos = ?1"
+        ))?
+        .query_row((position,), |row| {
+            row::entry(ConversationId(row.get(10)?), row)
+        })
+        .optional()?;
+    Ok(entry.map(|entry| BlobPlace { entry, content }))
 }
 
 /// Nothing found means that there is no such conversation.

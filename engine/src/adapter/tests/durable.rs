@@ -145,7 +145,7 @@ fn a_full_disk_fails_writes_in_order_and_passes() {
     let text = "x".repeat(limits::TEXT_BYTES);
     town.text(ANN, "fits");
     let size = folder.path().join("chat.db").metadata().unwrap().len();
-    store.limit_size(Some(size + 256 * 1024));
+    store.limit_size(Some(size + 264 * 1024));
     let mut writes = Vec::new();
     for _ in 0..100 {
         writes.push(Write::Append(town.append(ANN, Body::text(&text, None))));

@@ -124,6 +124,35 @@ fn entries_that_come_while_the_log_is_read_follow_once_and_in_order() {
     assert_eq!(house.heard(bob), ["603 ann: now"]);
 }
 
+/// A read sees what is committed, also before the tail told of it. Here that was a kick, and what was said
+/// after it: the hub still took the link for a member's and passed everything on.
+#[test]
+fn a_read_that_is_ahead_of_the_tail_shows_nothing_after_a_kick() {
+    let mut house = House::new();
+    let (ann, bob) = (house.register("ann"), house.register("bob"));
+    house.room("lobby", &[ann, bob]);
+    let device = house.cut(bob);
+    for number in 0..300 {
+        house.say(ann, "#lobby", &format!("early {number}"));
+    }
+    house.take(ann);
+    house.hold_writes = true;
+    house.change(ann, "lobby", Some("bob"), Change::Kicked);
+    house.say(ann, "#lobby", "not for bob");
+    let batch = std::mem::take(&mut house.writes);
+    let untold = house.store.commit(batch);
+    house.hold_reads = true;
+    let bob = house.log_in_with("bob", &device);
+    house.answer_reads_so_far();
+    house.answer_reads_so_far();
+    house.inbox.extend(untold.into_iter().map(Input::Committed));
+    house.work();
+    house.answer_reads();
+    let heard = house.heard(bob);
+    assert_eq!(heard.last().unwrap(), "303 ann: kicked bob");
+    assert_eq!(heard.len(), 301);
+}
+
 /// What nobody listened to was not remembered: memory must not answer for it afterwards. Here the
 /// last seat went when its owner left the room, and the ring stayed.
 #[test]

@@ -189,3 +189,19 @@ fn an_unknown_command_is_named_but_not_repeated_at_length() {
     };
     assert!(refusal.text.len() < 200);
 }
+
+#[test]
+fn who_asks_for_lists_all_the_time_has_to_wait() {
+    let mut house = House::new();
+    let ann = house.register("ann");
+    house.mail.clear();
+    for _ in 0..limits::LISTS_AT_ONCE {
+        house.ask(ann, Request::Who { after: None });
+    }
+    assert!(!house.answered(ann).contains(&"busy again".to_owned()));
+    house.ask(ann, Request::Who { after: None });
+    assert_eq!(house.answered(ann), ["busy again"]);
+    house.wait(limits::LIST_EVERY);
+    house.ask(ann, Request::Who { after: None });
+    assert_ne!(house.answered(ann), ["busy again"]);
+}

@@ -442,3 +442,29 @@ fn joining_and_leaving_leaves_one_stretch_each_and_old_ones_are_forgotten() {
     assert_eq!(spans.len(), limits::SPANS);
     assert_eq!(house.hub.rooms[&room].seats.len(), 1);
 }
+
+/// Otherwise a few accounts could take all the rooms that a server may have.
+#[test]
+fn an_account_owns_so_many_rooms_and_no_more() {
+    let mut house = House::new();
+    let ann = house.register("ann");
+    for number in 0..limits::ROOMS_PER_ACCOUNT {
+        house.create(ann, &format!("r{number}"), true);
+    }
+    house.mail.clear();
+    house.create(ann, "one-more", true);
+    assert_eq!(house.answered(ann), ["too_many"]);
+    // Leaving makes no room: nobody else could use it.
+    house.leave(ann, "r0");
+    house.mail.clear();
+    house.create(ann, "one-more", true);
+    assert_eq!(house.answered(ann), ["too_many"]);
+    // Giving it away does.
+    let bob = house.register("bob");
+    house.join(bob, "r1");
+    house.give(ann, "r1", "bob", Role::Owner);
+    house.leave(ann, "r1");
+    house.mail.clear();
+    house.create(ann, "one-more", true);
+    assert_eq!(house.answered(ann), ["entered 1"]);
+}

@@ -2,6 +2,7 @@
 
 mod admin;
 mod delivery;
+mod files;
 mod hooks;
 mod lists;
 mod login;
@@ -21,8 +22,8 @@ use crate::id::{AccountId, ConversationId, Epoch, LinkId, RequestId, SendId, Seq
 use crate::limits;
 use crate::model::{
     AccountName, Admin, AdminAnswer, Answer, Body, ByeReason, Change, Content, Conversation, Entry,
-    GapReason, Login, Now, Peer, Position, PresenceState, Refusal, Registration, Request, Resume,
-    Rights, Role, RoomName, Send, Target, Time, ToClient, ToServer, UnixTime,
+    FileRules, GapReason, Login, Now, Peer, Position, PresenceState, Refusal, Registration,
+    Request, Resume, Rights, Role, RoomName, Send, Target, Time, ToClient, ToServer, UnixTime,
 };
 use crate::port::{Ask, Fault, News, Random, Write};
 
@@ -51,6 +52,8 @@ struct House {
     /// Passwords are kept until [`House::check_passwords`].
     hold_passwords: bool,
     passwords: VecDeque<Input>,
+    /// What became of the bytes of files.
+    disk: files::Disk,
     clients: HashMap<LinkId, Device>,
     /// What plugins were asked and not answered, and what they were told.
     asks: VecDeque<Ask>,
@@ -94,6 +97,7 @@ impl House {
             lobby: lobby.map(|name| RoomName::new(name).unwrap()),
             epoch_seed: [3; 16],
             durable: true,
+            files: FileRules::default(),
         };
         let store = Store::default();
         let mut house = Self {
@@ -119,6 +123,7 @@ impl House {
             read_count: 0,
             hold_passwords: false,
             passwords: VecDeque::new(),
+            disk: files::Disk::default(),
             clients: HashMap::new(),
             asks: VecDeque::new(),
             news: Vec::new(),
@@ -201,6 +206,7 @@ impl House {
                 }
                 Effect::Ask(ask) => self.asks.push_back(ask),
                 Effect::Tell(news) => self.news.push(news),
+                Effect::File(work) => self.do_files(work),
                 Effect::Admin(_, answer) => self.answers.push(answer),
                 Effect::Drained => self.drained = true,
             }

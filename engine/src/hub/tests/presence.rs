@@ -145,3 +145,19 @@ fn a_link_that_resumes_is_told_once_who_is_here() {
     let times = told.iter().filter(|told| *told == "presence ann online");
     assert_eq!(times.count(), 1, "{told:?}");
 }
+
+#[test]
+fn who_writes_in_one_conversation_may_say_so_in_another() {
+    let mut house = House::new();
+    let (ann, bob) = (house.register("ann"), house.register("bob"));
+    for room in ["lobby", "attic"] {
+        house.room(room, &[ann, bob]);
+    }
+    for room in ["#lobby", "#attic", "#lobby"] {
+        house.frame(ann, ToServer::Typing(target(room)));
+    }
+    assert_eq!(house.told(bob), ["ann writes", "ann writes"]);
+    house.wait(limits::TYPING_EVERY);
+    house.frame(ann, ToServer::Typing(target("#lobby")));
+    assert_eq!(house.told(bob), ["ann writes"]);
+}

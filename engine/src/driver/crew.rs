@@ -1,0 +1,406 @@
+//! Runs a server's tasks, on as many threads as poll it and as are worth waking.
+//!
+//! One member after the other: a second one is called when more tasks wait than the first can look
+//! after soon, and not for each task, as waking a thread costs as much as running some of them. A member
+//! that finds nothing to do waits at the sockets itself, so that what comes in is dealt with where it is
+//! heard of.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use async_task::{Builder, Runnable, Task};
+
+use super::sockets::Sockets;
+use crate::limits;
+
+/// A queue of tasks, and the members that work it off.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    state: Mutex<State>,
+    sockets: Arc<Sockets>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ready: VecDeque<Runnable>,
+    /// Members that run tasks or were called to.
+    awake: usize,
+    /// Members that wait to be called; the last one has its data in the caches still.
+    resting: Vec<(u64, Waker)>,
+    /// The member that waits at the sockets, until it is called.
+    watcher: Option<Watcher>,
+    /// It is in the kernel, called or not. There is only one, or another could hear the bell in its place.
+    in_kernel: bool,
+    members: u64,
+    is_over: bool,
+}
+
+#[derive(Debug)]
+struct Watcher {
+    member: u64,
+    /// How it is called; `None` where it waits in the kernel.
+    waker: Option<Waker>,
+}
+
+/// How a member is called.
+enum Call {
+    Bell,
+    Wake(Waker),
+}
+
+impl Crew {
+    pub(crate) fn new(sockets: Arc<Sockets>) -> Self {
+        Self {
+            state: Mutex::default(),
+            sockets,
+        }
+    }
+
+    /// Puts a task in. Dropping what is returned ends it.
+    pub(crate) fn spawn<T: Send + 'static>(
+        self: &Arc<Self>,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Task<T> {
+        let crew = Arc::clone(self);
+        let schedule = move |runnable| crew.push(runnable);
+        // A panic ends the thread that runs the task, and is seen.
+        let (runnable, task) = Builder::new()
+            .propagate_panic(true)
+            .spawn(move |()| future, schedule);
+        runnable.schedule();
+        task
+    }
+
+    /// Works on this thread until [`stop`](Self::stop). Where there is nothing to do it waits in the kernel.
+    pub(crate) fn work(self: &Arc<Self>) {
+        if !Sockets::CAN_WAIT {
+            return async_io::block_on(self.run());
+        }
+        let waker = Waker::from(Arc::new(Parked(thread::current())));
+        let member = Member::new(self);
+        let mut woken = Vec::new();
+        loop {
+            if member.run_some() {
+                self.sockets.look(&mut woken);
+                continue;
+            }
+            match member.rest(None, &waker) {
+                Rest::Not => {}
+                Rest::Over => return,
+                Rest::Watch => self.sockets.wait(&mut woken, || member.come_back()),
+                Rest::Park => {
+                    while self.lock().is_resting(member.id) {
+                        thread::park();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Works while it is polled, until [`stop`](Self::stop).
+    pub(crate) fn run(self: &Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
+        let member = Member::new(self);
+        let mut woken = Vec::new();
+        poll_fn(move |cx| {
+            member.get_up();
+            let sockets = &member.crew.sockets;
+            for _ in 0..LOOKS {
+                if member.run_some() {
+                    sockets.look(&mut woken);
+                    continue;
+                }
+                match member.rest(Some(cx.waker()), cx.waker()) {
+                    Rest::Not => {}
+                    Rest::Over => return Poll::Ready(()),
+                    Rest::Watch => {
+                        if sockets.poll_wait(cx).is_pending() {
+                            return Poll::Pending;
+                        }
+                        member.get_up();
+                        sockets.look(&mut woken);
+                    }
+                    Rest::Park => return Poll::Pending,
+                }
+            }
+            // Whoever polls this has others to poll, too.
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+    }
+
+    /// Nobody works any more.
+    pub(crate) fn stop(&self) {
+        let mut state = self.lock();
+        state.is_over = true;
+        let resting = std::mem::take(&mut state.resting);
+        let watcher = state.watcher.take();
+        state.awake += resting.len() + usize::from(watcher.is_some());
+        let mut wakers: Vec<Waker> = resting.into_iter().map(|(_, waker)| waker).collect();
+        match watcher.map(|watcher| watcher.waker) {
+            Some(Some(waker)) => wakers.push(waker),
+            Some(None) => self.sockets.ring(),
+            None => {}
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn push(&self, runnable: Runnable) {
+        let mut state = self.lock();
+        state.ready.push_back(runnable);
+        let is_enough = state.ready.len() <= limits::TASKS_PER_THREAD * state.awake;
+        let call = if is_enough { None } else { state.call() };
+        self.make(call, state);
+    }
+
+    fn make(&self, call: Option<Call>, state: MutexGuard<'_, State>) {
+        match call {
+            // Before anybody else looks: who was called knows that the bell was rung.
+            Some(Call::Bell) => self.sockets.ring(),
+            Some(Call::Wake(waker)) => {
+                drop(state);
+                waker.wake();
+            }
+            None => {}
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Calls a member: the one at the sockets if nobody works, else rather one that would only wait.
+    fn call(&mut self) -> Option<Call> {
+        let watcher = |state: &mut Self| {
+            let watcher = state.watcher.take()?;
+            Some(watcher.waker.map_or(Call::Bell, Call::Wake))
+        };
+        let resting = |state: &mut Self| state.resting.pop().map(|(_, waker)| Call::Wake(waker));
+        let call = if self.awake == 0 {
+            watcher(self).or_else(|| resting(self))
+        } else {
+            resting(self).or_else(|| watcher(self))
+        };
+        self.awake += usize::from(call.is_some());
+        call
+    }
+
+    /// A member that was called is counted already.
+    fn get_up(&mut self, member: u64) {
+        let before = self.resting.len();
+        self.resting.retain(|(held, _)| *held != member);
+        let is_watcher = |held: &Watcher| held.member == member;
+        let watched = self.watcher.as_ref().is_some_and(is_watcher);
+        if watched {
+            self.watcher = None;
+        }
+        self.awake += usize::from(watched || self.resting.len() < before);
+    }
+
+    fn is_resting(&self, member: u64) -> bool {
+        self.resting.iter().any(|(held, _)| *held == member)
+    }
+}
+
+/// One that runs tasks.
+struct Member {
+    crew: Arc<Crew>,
+    id: u64,
+}
+
+enum Rest {
+    /// There is something to do.
+    Not,
+    /// Nobody else waits at the sockets: wait there.
+    Watch,
+    /// Wait to be called.
+    Park,
+    Over,
+}
+
+impl Member {
+    fn new(crew: &Arc<Crew>) -> Self {
+        let mut state = crew.lock();
+        state.members += 1;
+        state.awake += 1;
+        let id = state.members;
+        drop(state);
+        let crew = Arc::clone(crew);
+        Self { crew, id }
+    }
+
+    /// Runs tasks. `true` when it is time to look at the sockets before more of them.
+    fn run_some(&self) -> bool {
+        for _ in 0..limits::TASKS_PER_LOOK {
+            let Some(runnable) = self.crew.lock().ready.pop_front() else {
+                return false;
+            };
+            runnable.run();
+        }
+        true
+    }
+
+    /// Rests if there is nothing to do: at the sockets, called by `watching` or by the bell, or elsewhere,
+    /// called by `parked`.
+    fn rest(&self, watching: Option<&Waker>, parked: &Waker) -> Rest {
+        let mut state = self.crew.lock();
+        if state.is_over {
+            return Rest::Over;
+        }
+        if !state.ready.is_empty() {
+            return Rest::Not;
+        }
+        state.awake -= 1;
+        if state.watcher.is_some() || state.in_kernel {
+            state.resting.push((self.id, parked.clone()));
+            return Rest::Park;
+        }
+        state.watcher = Some(Watcher {
+            member: self.id,
+            waker: watching.cloned(),
+        });
+        state.in_kernel = watching.is_none();
+        Rest::Watch
+    }
+
+    /// Back from the kernel.
+    fn come_back(&self) {
+        let mut state = self.crew.lock();
+        state.in_kernel = false;
+        let is_watcher = |held: &Watcher| held.member == self.id;
+        if state.watcher.as_ref().is_some_and(is_watcher) {
+            state.get_up(self.id);
+        } else {
+            self.crew.sockets.hush();
+        }
+    }
+
+    /// Works again, whether it was called or not.
+    fn get_up(&self) {
+        self.crew.lock().get_up(self.id);
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut state = self.crew.lock();
+        state.get_up(self.id);
+        state.awake -= 1;
+        // Whoever called this one meant anybody.
+        let is_left = !state.ready.is_empty() && state.awake == 0;
+        let call = if is_left { state.call() } else { None };
+        self.crew.make(call, state);
+    }
+}
+
+/// Calls a thread that is parked.
+struct Parked(Thread);
+
+impl Wake for Parked {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Looks at the sockets before a member that is polled lets others run.
+const LOOKS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures_lite::future::{block_on, poll_once, yield_now};
+
+    use super::*;
+
+    fn crew() -> Arc<Crew> {
+        Arc::new(Crew::new(Arc::new(Sockets::new().unwrap())))
+    }
+
+    /// A token goes round between tasks: each hop is a wake, most of them while all members rest.
+    fn pass_round(crew: &Arc<Crew>) {
+        let (first, mut last) = async_channel::bounded(1);
+        let (told, heard) = mpsc::channel();
+        for _ in 0..100 {
+            let (sender, next) = async_channel::bounded(1);
+            let receiver = std::mem::replace(&mut last, next);
+            let work = async move {
+                while let Ok(number) = receiver.recv().await {
+                    let _ = sender.send(number).await;
+                }
+            };
+            crew.spawn(work).detach();
+        }
+        let ends = async move {
+            while let Ok(number) = last.recv().await {
+                let _ = told.send(number);
+            }
+        };
+        crew.spawn(ends).detach();
+        for number in 0..100 {
+            first.send_blocking(number).unwrap();
+            assert_eq!(heard.recv(), Ok(number));
+        }
+    }
+
+    #[test]
+    fn threads_that_wait_in_the_kernel_hear_of_every_task() {
+        let crew = crew();
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                let crew = Arc::clone(&crew);
+                thread::spawn(move || crew.work())
+            })
+            .collect();
+        pass_round(&crew);
+        crew.stop();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn members_that_are_polled_hear_of_every_task() {
+        let crew = crew();
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                thread::spawn({
+                    let run = crew.run();
+                    move || block_on(run)
+                })
+            })
+            .collect();
+        pass_round(&crew);
+        crew.stop();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_member_that_is_dropped_leaves_its_tasks_to_the_others() {
+        let crew = crew();
+        let mut gone = Box::pin(crew.run());
+        assert!(block_on(poll_once(&mut gone)).is_none());
+        // It rests, is called, and never comes.
+        let task = crew.spawn(async { yield_now().await });
+        drop(gone);
+        let mut other = Box::pin(crew.run());
+        assert!(block_on(poll_once(&mut other)).is_none());
+        assert!(task.is_finished());
+        let called = Arc::clone(&crew);
+        let thread = thread::spawn(move || block_on(other));
+        block_on(called.spawn(async {}));
+        crew.stop();
+        thread.join().unwrap();
+    }
+}
