@@ -653,6 +653,46 @@ fn a_plugin_in_c_is_begun_built_and_checked_by_the_words_that_are_printed() {
     assert_eq!(again.code, 2, "{}", again.errors);
 }
 
+/// Begun by the words of the command line, and then made to panic.
+#[test]
+fn a_plugin_in_rust_is_begun_and_built_and_its_panics_are_counted() {
+    let plugins = Plugins::configured("");
+    let server = start(&plugins);
+    let folder = plugins.path("loud");
+    let ran = server_run(
+        &server,
+        &["plugin", "new", folder.to_str().unwrap(), "--lang", "rust"],
+    );
+    assert_eq!(ran.code, 0, "{}", ran.errors);
+    let source = folder.join("src/lib.rs");
+    let text = fs::read_to_string(&source).unwrap();
+    let panics = "Some(\"misbehave\") => panic!(\"as it was told\"),\n            Some(text) if";
+    fs::write(&source, text.replace("Some(text) if", panics)).unwrap();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--offline", "--quiet", "--target-dir", "target"])
+        .current_dir(&folder)
+        .status()
+        .unwrap();
+    assert!(built.success());
+    drop_in(&plugins, &folder.join("target/debug/libloud.so"));
+    server.process().says(&["loud", "loaded"]);
+    let mut ann = Device::new(&server, "ann").login();
+    ann.send("lobby", "misbehave", "1");
+    ann.send("lobby", "spam", "2");
+    ann.acked("1");
+    assert_eq!(ann.refused("2", "rejected")["message"], "no spam here");
+    server
+        .process()
+        .says(&["loud", "a hook panicked: as it was told"]);
+    let item = &list(&server)["loud"];
+    // Caught inside the plugin: its process goes on.
+    assert_eq!(
+        (&item["state"], &item["errors"]),
+        (&"running".into(), &1.into())
+    );
+}
+
 fn start(plugins: &Plugins) -> Server {
     let args = plugins.args();
     Server::start_with(&args.each_ref().map(String::as_str))
