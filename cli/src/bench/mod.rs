@@ -6,6 +6,7 @@
 
 mod link;
 mod meter;
+mod stopped;
 
 use std::cell::{Cell, RefCell};
 use std::net::ToSocketAddrs as _;
@@ -23,6 +24,7 @@ use smol::LocalExecutor;
 
 use self::link::{Host, Link};
 use self::meter::Usage;
+use self::stopped::{JOINED, StoppedReader};
 use crate::exit::Failure;
 use crate::url::Place;
 
@@ -55,10 +57,13 @@ pub(crate) struct BenchArgs {
     /// Direct conversations of two members each instead of rooms.
     #[arg(long)]
     direct: bool,
-    /// More members of each room that stop reading, as a stopped program does, until the others have
-    /// everything; then they must get all of it, too.
+    /// More members of each room, each a process of its own that is stopped (SIGSTOP) until the others
+    /// have everything; then it must get all of it, too.
     #[arg(long, default_value_t = 0)]
     stopped: usize,
+    /// The room of a reader.
+    #[arg(long, hide = true, default_value = "")]
+    room: String,
     /// One JSON line instead of a table.
     #[arg(long)]
     json: bool,
@@ -72,6 +77,9 @@ enum Workload {
     Idle,
     /// Clients that come in, join a room and leave, eight at a time.
     Login,
+    /// One member that counts what it reads: what `--stopped` starts.
+    #[value(hide = true)]
+    Reader,
 }
 
 /// Runs the load and prints what it cost.
@@ -122,6 +130,7 @@ fn load(args: &BenchArgs, host: Host) -> Result<()> {
             Workload::Fanout => load.fanout().await,
             Workload::Idle => load.idle().await,
             Workload::Login => load.login().await,
+            Workload::Reader => load.reader().await,
         }
     }))?;
     if args.json {
@@ -196,11 +205,8 @@ impl Load {
                 );
                 tasks.push(self.executor.spawn(work));
             }
-            for late in 0..args.stopped {
-                let number = (args.rooms + room) * args.members + late;
-                let mut link = self.enter(number).await?;
-                link.join(&name, false).await?;
-                stopped.push(link);
+            for _ in 0..args.stopped {
+                stopped.push(StoppedReader::start(args, &name)?);
             }
         }
         // What the joins brought is read by now; nothing of it is measured.
@@ -226,8 +232,8 @@ impl Load {
         }
         let memory_kib = self.server_usage().memory_kib;
         let mut thawed = 0;
-        for mut link in stopped {
-            thawed += read_all(&mut link, args.senders * args.messages).await?;
+        for reader in stopped {
+            thawed += reader.read_on()?;
         }
         let delivered = counts.delivered.get();
         let mut latencies = counts.latencies_us.take();
@@ -327,6 +333,15 @@ impl Load {
             report["server_cpu_ms_per_login"] = (cpu_s * 1e3 / args.members as f64).into();
         }
         Ok(report)
+    }
+
+    /// Joins, and counts what comes.
+    async fn reader(&self) -> Result<Value> {
+        let mut link = self.enter(0).await?;
+        link.join(&self.args.room, false).await?;
+        println!("{JOINED}");
+        let read = read_all(&mut link, self.args.messages).await?;
+        Ok(json!({ "workload": "reader", "delivered": read }))
     }
 
     async fn enter(&self, number: usize) -> Result<Link> {
@@ -460,7 +475,7 @@ impl Client {
     }
 }
 
-/// Reads what waited for a member that did not read.
+/// Reads as many texts as the others sent.
 async fn read_all(link: &mut Link, expected: usize) -> Result<usize> {
     let mut count = 0;
     while count < expected {

@@ -44,6 +44,8 @@ pub(super) struct Parked {
     /// The other account, where this would be a direct conversation's first entry.
     other: Option<AccountId>,
     send: Send,
+    /// What it would be refused for, if a second look-up finds nothing either.
+    refused: Option<Refusal>,
 }
 
 /// The sends of one link into one conversation, while something holds them back.
@@ -86,6 +88,7 @@ impl Hub {
             conversation: place.conversation,
             other: place.other,
             send,
+            refused: None,
         };
         let Some(link) = self.links.get_mut(id) else {
             return;
@@ -135,7 +138,9 @@ impl Hub {
             }
             return;
         }
-        self.judge(parked, out);
+        if let Some(refusal) = self.judge(parked, out) {
+            self.refuse_send(id, request, refusal, out);
+        }
     }
 
     fn is_changing(&self, conversation: ConversationId, account: AccountId) -> bool {
@@ -188,6 +193,7 @@ impl Hub {
             hold.looking = false;
         }
         let is_blocked = link.blocked.contains_key(&conversation);
+        let is_second = parked.refused.is_some();
         let is_changing = self.is_changing(conversation, account);
         match known {
             Ok(Some((place, seq))) if place == conversation => {
@@ -208,18 +214,24 @@ impl Hub {
                 let refusal = Refusal::new(Code::AfterRefused).retry_in(500);
                 self.refuse_send(id, parked.send.request, refusal, out);
             }
-            Ok(None) if is_changing => {
-                let send = Send {
-                    again: false,
-                    ..parked.send
-                };
+            Ok(None) if is_changing && !is_second => {
                 let link = self.links.get_mut(id);
                 if let Some(hold) = link.and_then(|link| link.hold_mut(conversation)) {
-                    hold.queue.push_front(Parked { send, ..parked });
+                    hold.queue.push_front(parked);
                 }
                 return;
             }
-            Ok(None) => self.judge(parked, out),
+            Ok(None) => {
+                let (request, send_id) = (parked.send.request, parked.send.id);
+                let was_refused = parked.refused.clone();
+                match (was_refused.or_else(|| self.judge(parked, out)), is_second) {
+                    (Some(refusal), true) => self.refuse_send(id, request, refusal, out),
+                    (Some(refusal), false) => {
+                        return self.look_again(id, conversation, (request, send_id), refusal, out);
+                    }
+                    (None, _) => {}
+                }
+            }
             Err(fault) => {
                 let refusal = storage_refusal(&fault).retry_in(limits::BUSY_RETRY_MS);
                 self.refuse_send(id, parked.send.request, refusal, out);
@@ -230,22 +242,56 @@ impl Hub {
         self.release(id, conversation, out);
     }
 
-    /// Decides about a send, and appends it or refuses it.
-    fn judge(&mut self, parked: Parked, out: &mut Vec<Effect>) {
+    /// Looks a send up once more before it is refused for good: it may have come into the log after the
+    /// first look-up, from a link that is gone, and before that for which it is refused now.
+    fn look_again(
+        &mut self,
+        id: LinkId,
+        conversation: ConversationId,
+        (request, send_id): (RequestId, SendId),
+        refusal: Refusal,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        let account = link.account;
+        if let Some(hold) = link.hold_mut(conversation) {
+            hold.looking = true;
+        }
+        let parked = Parked {
+            link: id,
+            conversation,
+            other: None,
+            send: Send {
+                request,
+                target: Target::Conversation(conversation),
+                id: send_id,
+                again: true,
+                body: Body::default(),
+            },
+            refused: Some(refusal),
+        };
+        let load = Load::Lookup(account, send_id);
+        self.load(load, Pending::Lookup(Box::new(parked)), out);
+    }
+
+    /// Decides about a send, and appends it or lets it come again later; hands out a refusal for good.
+    fn judge(&mut self, parked: Parked, out: &mut Vec<Effect>) -> Option<Refusal> {
         let (id, request) = (parked.link, parked.send.request);
         let (conversation, send_id) = (parked.conversation, parked.send.id);
         match self.admit(parked) {
             Ok(append) => {
                 let origin = Origin::Send { link: id, request };
                 self.append(append, origin, out);
+                None
             }
-            Err(refusal) => {
-                let is_retryable = refusal.is_retryable();
+            Err(refusal) if refusal.is_retryable() => {
                 self.refuse_send(id, request, refusal, out);
-                if is_retryable {
-                    self.block(id, conversation, (request, send_id), out);
-                }
+                self.block(id, conversation, (request, send_id), out);
+                None
             }
+            Err(refusal) => Some(refusal),
         }
     }
 
