@@ -24,7 +24,7 @@ use smol::LocalExecutor;
 
 use self::link::{Host, Link};
 use self::meter::Usage;
-use self::stopped::{JOINED, StoppedReader};
+use self::stopped::StoppedReader;
 use crate::exit::Failure;
 use crate::url::Place;
 
@@ -57,13 +57,10 @@ pub(crate) struct BenchArgs {
     /// Direct conversations of two members each instead of rooms.
     #[arg(long)]
     direct: bool,
-    /// More members of each room, each a process of its own that is stopped (SIGSTOP) until the others
+    /// More members of each room, each a `chat-cli connect` that is stopped (SIGSTOP) until the others
     /// have everything; then it must get all of it, too.
     #[arg(long, default_value_t = 0)]
     stopped: usize,
-    /// The room of a reader.
-    #[arg(long, hide = true, default_value = "")]
-    room: String,
     /// One JSON line instead of a table.
     #[arg(long)]
     json: bool,
@@ -77,9 +74,6 @@ enum Workload {
     Idle,
     /// Clients that come in, join a room and leave, eight at a time.
     Login,
-    /// One member that counts what it reads: what `--stopped` starts.
-    #[value(hide = true)]
-    Reader,
 }
 
 /// Runs the load and prints what it cost.
@@ -130,7 +124,6 @@ fn load(args: &BenchArgs, host: Host) -> Result<()> {
             Workload::Fanout => load.fanout().await,
             Workload::Idle => load.idle().await,
             Workload::Login => load.login().await,
-            Workload::Reader => load.reader().await,
         }
     }))?;
     if args.json {
@@ -205,8 +198,9 @@ impl Load {
                 );
                 tasks.push(self.executor.spawn(work));
             }
-            for _ in 0..args.stopped {
-                stopped.push(StoppedReader::start(args, &name)?);
+            for number in 0..args.stopped {
+                let account = format!("stopped-{:x}-{room}-{number}", self.host.run);
+                stopped.push(StoppedReader::start(&args.invite, &account, &name)?);
             }
         }
         // What the joins brought is read by now; nothing of it is measured.
@@ -233,7 +227,7 @@ impl Load {
         let memory_kib = self.server_usage().memory_kib;
         let mut thawed = 0;
         for reader in stopped {
-            thawed += reader.read_on()?;
+            thawed += reader.read_on(args.senders * args.messages)?;
         }
         let delivered = counts.delivered.get();
         let mut latencies = counts.latencies_us.take();
@@ -333,15 +327,6 @@ impl Load {
             report["server_cpu_ms_per_login"] = (cpu_s * 1e3 / args.members as f64).into();
         }
         Ok(report)
-    }
-
-    /// Joins, and counts what comes.
-    async fn reader(&self) -> Result<Value> {
-        let mut link = self.enter(0).await?;
-        link.join(&self.args.room, false).await?;
-        println!("{JOINED}");
-        let read = read_all(&mut link, self.args.messages).await?;
-        Ok(json!({ "workload": "reader", "delivered": read }))
     }
 
     async fn enter(&self, number: usize) -> Result<Link> {
@@ -473,23 +458,6 @@ impl Client {
         }
         Ok(())
     }
-}
-
-/// Reads as many texts as the others sent.
-async fn read_all(link: &mut Link, expected: usize) -> Result<usize> {
-    let mut count = 0;
-    while count < expected {
-        while let Some(message) = link.next()? {
-            count += usize::from(
-                matches!(message, ToClient::Entry(entry) if entry.body.kind == Kind::TEXT),
-            );
-        }
-        link.settle().await?;
-        if count < expected {
-            link.read().await?;
-        }
-    }
-    Ok(count)
 }
 
 fn print_table(report: &Value) {

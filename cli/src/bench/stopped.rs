@@ -1,54 +1,74 @@
 //! A member in a process of its own, which is stopped while the others talk.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::BenchArgs;
-
-/// What a reader prints once it is in its room.
-pub(super) const JOINED: &str = "joined";
-
-/// A process that is stopped. It is killed when it is dropped.
+/// A `chat-cli connect` that is stopped. It is killed when it is dropped.
 pub(super) struct StoppedReader {
     child: Child,
     lines: BufReader<ChildStdout>,
+    room: String,
+    profile: PathBuf,
 }
 
 impl StoppedReader {
     /// Starts it, waits until it is in the room, and stops it.
-    pub(super) fn start(args: &BenchArgs, room: &str) -> Result<Self> {
-        let messages = args.senders * args.messages;
+    pub(super) fn start(invite: &str, account: &str, room: &str) -> Result<Self> {
+        let profile = std::env::temp_dir().join(account);
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["bench", &args.invite, "--workload", "reader", "--json"])
-            .args(["--room", room, "--messages", &messages.to_string()])
-            .stdin(Stdio::null())
+            .args(["connect", invite, "--user", account, "--register"])
+            .args(["--accept-new", "--join", room, "--json", "--profile"])
+            .arg(&profile)
+            .env("CHAT_PASSWORD", format!("{:032x}", fastrand::u128(..)))
+            // Its end would mean that it shall leave.
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
         let lines = BufReader::new(child.stdout.take().context("its output is piped")?);
-        let mut reader = Self { child, lines };
-        let line = reader.line()?;
-        ensure!(line.trim() == JOINED, "a reader could not join the room");
+        let mut reader = Self {
+            child,
+            lines,
+            room: room.to_owned(),
+            profile,
+        };
+        reader.next("ack")?;
         reader.signal(Signal::STOP)?;
         Ok(reader)
     }
 
-    /// Lets it go on, and says how many texts it got.
-    pub(super) fn read_on(mut self) -> Result<usize> {
+    /// Lets it go on until it has so many texts, each once and in order, and says how many it has.
+    pub(super) fn read_on(mut self, texts: usize) -> Result<usize> {
         self.signal(Signal::CONT)?;
-        let line = self.line()?;
-        let report: Value = serde_json::from_str(&line).context("a reader ended early")?;
-        let delivered = report["delivered"].as_u64();
-        Ok(usize::try_from(delivered.unwrap_or(0))?)
+        let mut last = 0;
+        for _ in 0..texts {
+            let message = self.next("message")?;
+            let seq = message["seq"].as_u64().context("a message without a seq")?;
+            ensure!(seq > last, "entry {seq} came after entry {last}");
+            last = seq;
+        }
+        Ok(texts)
     }
 
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.lines.read_line(&mut line)?;
-        Ok(line)
+    /// The next line of a type about the room.
+    fn next(&mut self, kind: &str) -> Result<Value> {
+        loop {
+            let mut line = String::new();
+            let length = self.lines.read_line(&mut line)?;
+            ensure!(length > 0, "a stopped reader ended early");
+            let told: Value = serde_json::from_str(&line)?;
+            // What was there before it came is skipped.
+            let is_gap = told["type"] == "gap" && told["reason"] != "skipped";
+            ensure!(!is_gap, "a stopped reader was told of a gap: {line}");
+            if told["type"] == kind && told["room"] == self.room.as_str() {
+                return Ok(told);
+            }
+        }
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
@@ -58,8 +78,9 @@ impl StoppedReader {
 
 impl Drop for StoppedReader {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended by itself, and a folder that stays hurts nobody.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.profile);
     }
 }
