@@ -6,6 +6,8 @@ use std::time::Duration;
 use chat_engine::{AccountName, Registration, RoomName, SendId};
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::size;
+
 /// Chat: a server, a client, and what their operators need.
 #[derive(Debug, Parser)]
 #[command(
@@ -46,7 +48,7 @@ pub(crate) enum Verb {
     Invite(InviteArgs),
     /// Show the server's key.
     Key(KeyArgs),
-    /// List, check and reload plugins (not supported yet).
+    /// List, check, begin and reload plugins.
     Plugin(PluginArgs),
     /// Copy everything that the server keeps into a new folder, also while it runs.
     Backup(BackupArgs),
@@ -55,6 +57,12 @@ pub(crate) enum Verb {
     /// Write the man pages.
     #[command(hide = true)]
     Man(ManArgs),
+    /// Run a plugin for a server, which starts this by itself.
+    #[command(hide = true)]
+    PluginHost {
+        /// Shown in lists of processes.
+        name: Option<String>,
+    },
 }
 
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -65,7 +73,8 @@ pub(crate) struct ServeArgs {
     /// The folder in which everything is kept [default: the XDG data directory].
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// The folder of plugins (not supported yet).
+    /// The folder of plugins; files that are copied into it are loaded while the server runs
+    /// [default: ./plugins, if it is there].
     #[arg(long, value_name = "DIR")]
     pub(crate) plugins: Option<PathBuf>,
     /// A TOML file with the long names of these flags as keys; flags win.
@@ -93,6 +102,19 @@ pub(crate) struct ServeArgs {
     /// The room that new accounts are put into; an empty name for none [default: lobby].
     #[arg(long, value_name = "ROOM")]
     pub(crate) lobby: Option<String>,
+    /// Most bytes of a file, like 500M or 16G [default: 16G].
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) max_file: Option<u64>,
+    /// Most bytes of the files that one account sent and did not delete, or none [default: 64G].
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) file_quota: Option<u64>,
+    /// Most bytes of all files, or none [default: what the disk has, less a reserve].
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) files_total: Option<u64>,
+    /// A media type that is not taken, like application/x-msdownload or video/*; may be given several
+    /// times. Clients say what type a file is: this is a house rule, and no protection.
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) refuse_type: Vec<String>,
     /// Print the first line as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -169,8 +191,9 @@ pub(crate) struct SendArgs {
     /// The id of the message, 32 hexadecimal digits: the same id is the same message.
     #[arg(long, value_name = "HEX")]
     pub(crate) id: Option<SendId>,
-    /// Send a file (not supported yet).
-    #[arg(long, value_name = "FILE")]
+    /// Send this file. What was sent so far is kept when it takes too long or is interrupted, and the
+    /// next start goes on with it.
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
     pub(crate) file: Option<PathBuf>,
 }
 
@@ -280,15 +303,39 @@ pub(crate) struct PluginArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginVerb {
-    /// List the plugins of a server.
-    List,
-    /// Check whether a file can be loaded.
+    /// List the plugins of a running server: calls, how long 99 of 100 of them took, errors, state.
+    List {
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at a file as a server would before it loads it: in a process of its own.
     Check {
         /// The plugin.
         file: PathBuf,
+        /// The server's TOML file, for what it says under [plugin.NAME].
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
-    /// Load changed plugins anew.
-    Reload,
+    /// Begin a plugin of one's own: a folder with a source that works, and how to build it.
+    New {
+        /// The new folder; its name is the plugin's.
+        dir: PathBuf,
+        /// In which language.
+        #[arg(long, value_name = "LANGUAGE", default_value = "c")]
+        lang: PluginLanguage,
+    },
+    /// Read the configuration again and load files anew, also those that were stopped for their faults.
+    Reload {
+        /// Which; all of them without it.
+        name: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum PluginLanguage {
+    C,
+    Rust,
 }
 
 #[derive(Debug, clap::Args)]
@@ -352,6 +399,7 @@ mod tests {
             "chat-cli connect chat://h:1 --fingerprint SHA256:x --plain",
             "chat-cli send chat://h:1/r hi",
             "chat-cli send chat://h:1 - --to bob",
+            "chat-cli send chat://h:1/r --file a.png",
             "chat-cli user add ann --data /d --password-file f --admin",
             "chat-cli user --data /d list --json",
             "chat-cli user passwd ann",
@@ -359,8 +407,10 @@ mod tests {
             "chat-cli user role ann admin",
             "chat-cli invite --uses 3 --expires 7d --data /d",
             "chat-cli key show --data /d",
-            "chat-cli plugin check f",
-            "chat-cli plugin list",
+            "chat-cli plugin check f --config c",
+            "chat-cli plugin list --json",
+            "chat-cli plugin new d --lang rust",
+            "chat-cli plugin reload dice",
             "chat-cli plugin reload --data /d",
             "chat-cli backup /b --data /d",
             "chat-cli man /m",
@@ -378,6 +428,7 @@ mod tests {
             "chat-cli connect chat://h:1 --accept-new --fingerprint x",
             "chat-cli connect chat://h:1 --user a/b",
             "chat-cli connect chat://h:1 --password x",
+            "chat-cli send chat://h:1/r hi --file a.png",
             "chat-cli serve --registration anyone",
         ] {
             let error = parse(words).unwrap_err();

@@ -1,12 +1,15 @@
 //! The file of `serve --config`: the long names of the flags are its keys, and flags win.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chat_plugins::Settings;
 use serde::{Deserialize, Deserializer};
 
 use crate::args::ServeArgs;
 use crate::exit::Failure;
+use crate::size;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -22,7 +25,41 @@ struct File {
     retention_age: Option<String>,
     retention_count: Option<u64>,
     lobby: Option<String>,
+    max_file: Option<String>,
+    file_quota: Option<String>,
+    files_total: Option<String>,
+    #[serde(deserialize_with = "one_or_more")]
+    refuse_type: Vec<String>,
     json: bool,
+    /// `[plugin.NAME]`, see [`plugins`].
+    plugin: BTreeMap<String, toml::Table>,
+}
+
+/// What the file says about plugins.
+pub(crate) fn plugins(path: Option<&Path>) -> Result<BTreeMap<String, Settings>, Failure> {
+    match path {
+        Some(path) => read_plugins(&read(path)?, path),
+        None => Ok(BTreeMap::new()),
+    }
+}
+
+fn read_plugins(text: &str, path: &Path) -> Result<BTreeMap<String, Settings>, Failure> {
+    let bad = |why: String| Failure::Config(format!("{}: {why}", path.display()));
+    let file: File = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
+    let mut all = BTreeMap::new();
+    for (name, table) in file.plugin {
+        let value = serde_json::to_value(table).map_err(|error| bad(error.to_string()))?;
+        let table = value.as_object().cloned().unwrap_or_default();
+        let settings =
+            Settings::read(&table).map_err(|why| bad(format!("[plugin.{name}]: {why}")))?;
+        all.insert(name, settings);
+    }
+    Ok(all)
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::Config(format!("cannot read {}: {error}", path.display())))
 }
 
 /// The flags, with what they don't say filled in from their `--config` file.
@@ -30,9 +67,7 @@ pub(crate) fn with_file(args: ServeArgs) -> Result<ServeArgs, Failure> {
     let Some(path) = args.config.clone() else {
         return Ok(args);
     };
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| Failure::Config(format!("cannot read {}: {error}", path.display())))?;
-    merge(args, &text, &path)
+    merge(args, &read(&path)?, &path)
 }
 
 fn merge(args: ServeArgs, text: &str, path: &Path) -> Result<ServeArgs, Failure> {
@@ -52,7 +87,20 @@ fn merge(args: ServeArgs, text: &str, path: &Path) -> Result<ServeArgs, Failure>
         ),
         (flag, _) => flag,
     };
+    let size = |flag: Option<u64>, key: &str, text: Option<String>| match (flag, text) {
+        (None, Some(text)) => size::parse(&text)
+            .map(Some)
+            .map_err(|error| bad(format!("{key}: {error}"))),
+        (flag, _) => Ok(flag),
+    };
     Ok(ServeArgs {
+        max_file: size(args.max_file, "max-file", file.max_file)?,
+        file_quota: size(args.file_quota, "file-quota", file.file_quota)?,
+        files_total: size(args.files_total, "files-total", file.files_total)?,
+        refuse_type: match args.refuse_type.is_empty() {
+            true => file.refuse_type,
+            false => args.refuse_type,
+        },
         listen: match args.listen.is_empty() {
             true => file.listen,
             false => args.listen,
@@ -92,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    fn read(args: ServeArgs, text: &str) -> Result<ServeArgs, Failure> {
+    fn merged(args: ServeArgs, text: &str) -> Result<ServeArgs, Failure> {
         merge(args, text, Path::new("server.toml"))
     }
 
@@ -107,15 +155,23 @@ mod tests {
             retention-age = '90d'
             retention-count = 7
             lobby = 'hall'
+            max-file = '20M'
+            file-quota = '1G'
+            files-total = 'none'
+            refuse-type = ['video/*', 'audio/*']
             json = true
         ";
-        let args = read(ServeArgs::default(), text).unwrap();
+        let args = merged(ServeArgs::default(), text).unwrap();
         assert_eq!(args.listen, ["0.0.0.0:1", "[::]:1"]);
         assert_eq!(args.data, Some("/d".into()));
         assert_eq!(args.registration, Some(Registration::Closed));
         assert_eq!(args.retention_age, Some(Duration::from_secs(90 * 86400)));
         assert_eq!(args.retention_count, Some(7));
         assert_eq!(args.lobby.as_deref(), Some("hall"));
+        assert_eq!(args.max_file, Some(20 << 20));
+        assert_eq!(args.file_quota, Some(1 << 30));
+        assert_eq!(args.files_total, Some(u64::MAX));
+        assert_eq!(args.refuse_type, ["video/*", "audio/*"]);
         assert!(args.json);
 
         let flags = ServeArgs {
@@ -123,12 +179,32 @@ mod tests {
             registration: Some(Registration::Open),
             ..ServeArgs::default()
         };
-        let args = read(flags, text).unwrap();
+        let args = merged(flags, text).unwrap();
         assert_eq!(args.listen, ["127.0.0.1:2"]);
         assert_eq!(args.registration, Some(Registration::Open));
         assert_eq!(args.store.as_deref(), Some("memory"));
-        let one = read(ServeArgs::default(), "listen = '[::1]:1'").unwrap();
+        let one = merged(ServeArgs::default(), "listen = '[::1]:1'").unwrap();
         assert_eq!(one.listen, ["[::1]:1"]);
+    }
+
+    #[test]
+    fn plugins_have_tables_of_their_own() {
+        let text = "
+            listen = '[::1]:1'
+            [plugin.filter]
+            priority = 7
+            words = ['a', 'b']
+        ";
+        assert!(super::merge(ServeArgs::default(), text, Path::new("f")).is_ok());
+        let all = read_plugins(text, Path::new("f")).unwrap();
+        assert_eq!(all["filter"].priority, Some(7));
+        assert_eq!(all["filter"].config.values["words"], "a\nb");
+        let failure = read_plugins("[plugin.x]\nisolation = 'no'", Path::new("f")).unwrap_err();
+        assert_eq!(failure.code(), 78);
+        assert!(
+            failure.to_string().contains("[plugin.x]: isolation"),
+            "{failure}"
+        );
     }
 
     #[test]
@@ -138,9 +214,10 @@ mod tests {
             ("registration = 'anyone'", "anyone"),
             ("retention-age = 'soon'", "retention-age"),
             ("retention-count = 'x'", "retention-count"),
+            ("max-file = 'huge'", "max-file"),
             ("listen = ", "server.toml"),
         ] {
-            let failure = read(ServeArgs::default(), text).unwrap_err();
+            let failure = merged(ServeArgs::default(), text).unwrap_err();
             assert_eq!(failure.code(), 78);
             assert!(failure.to_string().contains(word), "{failure}");
         }

@@ -15,8 +15,8 @@ use async_io::Timer;
 use async_net::unix as net;
 use chat_engine::json::{error_word, timestamp};
 use chat_engine::{
-    AccountName, Admin, AdminAnswer, Error, Registration, Rights, Server, ServerConfig, StorePlace,
-    limits,
+    AccountName, Admin, AdminAnswer, Error, PluginItem, Registration, Rights, Server, ServerConfig,
+    StorePlace, limits,
 };
 use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, FutureExt};
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,10 @@ pub(crate) enum Wish {
     Backup {
         to: PathBuf,
     },
+    Plugins,
+    PluginReload {
+        name: Option<String>,
+    },
 }
 
 /// What came of it.
@@ -75,6 +79,9 @@ pub(crate) enum Reply {
     Key {
         fingerprint: String,
     },
+    Plugins {
+        items: Vec<Plugin>,
+    },
     Error {
         code: String,
         message: String,
@@ -89,6 +96,49 @@ pub(crate) struct User {
     pub(crate) devices: u32,
     pub(crate) online: bool,
     pub(crate) password: bool,
+}
+
+/// A plugin, as `chat-cli plugin list` prints it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub(crate) struct Plugin {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) version: String,
+    pub(crate) isolation: String,
+    pub(crate) state: String,
+    pub(crate) why: String,
+    pub(crate) hooks: Vec<String>,
+    pub(crate) commands: Vec<String>,
+    pub(crate) priority: i32,
+    pub(crate) calls: u64,
+    pub(crate) rejects: u64,
+    pub(crate) errors: u64,
+    pub(crate) dropped: u64,
+    pub(crate) behind: u64,
+    pub(crate) p99_us: u64,
+}
+
+impl From<PluginItem> for Plugin {
+    fn from(item: PluginItem) -> Self {
+        Self {
+            name: item.name,
+            id: item.id,
+            version: item.version,
+            isolation: item.isolation,
+            state: item.state,
+            why: item.why,
+            hooks: item.hooks,
+            commands: item.commands,
+            priority: item.priority,
+            calls: item.calls,
+            rejects: item.rejects,
+            errors: item.errors,
+            dropped: item.dropped,
+            behind: item.behind,
+            p99_us: item.p99_us,
+        }
+    }
 }
 
 /// A password on its way; never in a log.
@@ -246,6 +296,8 @@ async fn try_answer(server: &Server, info: &Info, wish: Wish) -> Result<Reply, E
             server.backup(to).await?;
             return Ok(Reply::Done);
         }
+        Wish::Plugins => Admin::Plugins,
+        Wish::PluginReload { name } => Admin::ReloadPlugin { name },
     };
     Ok(match server.admin(admin).await? {
         AdminAnswer::Accounts(items) => Reply::Users {
@@ -269,6 +321,9 @@ async fn try_answer(server: &Server, info: &Info, wish: Wish) -> Result<Reply, E
             token,
             address: info.address.clone(),
             fingerprint: info.fingerprint.clone(),
+        },
+        AdminAnswer::Plugins(items) => Reply::Plugins {
+            items: items.into_iter().map(Plugin::from).collect(),
         },
         _ => Reply::Done,
     })
@@ -325,6 +380,11 @@ impl Desk {
             info,
             thread,
         })
+    }
+
+    /// Whether it is a server that runs.
+    pub(crate) const fn is_running(&self) -> bool {
+        matches!(self, Self::Running(_))
     }
 
     pub(crate) fn ask(&mut self, wish: Wish) -> Result<Reply, Failure> {

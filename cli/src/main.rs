@@ -1,6 +1,7 @@
 //! The reference server and client of libchat.
 
 mod args;
+mod bars;
 mod bench;
 mod config;
 mod connect;
@@ -9,9 +10,11 @@ mod exit;
 mod log;
 mod man;
 mod paths;
+mod plugin;
 mod send;
 mod serve;
 mod signals;
+mod size;
 mod url;
 mod user;
 
@@ -40,9 +43,8 @@ fn run(args: Args) -> Result<(), Failure> {
         Verb::Key(args) => user::key(&args),
         Verb::Backup(args) => user::backup(&args),
         Verb::Bench(args) => bench::run(&args),
-        Verb::Plugin(_) => Err(Failure::Failed(
-            "not_supported: this version loads no plugins yet".to_owned(),
-        )),
+        Verb::Plugin(args) => plugin::run(&args),
+        Verb::PluginHost { .. } => chat_plugins::helper().map_err(Failure::Usage),
         Verb::Man(args) => man::write(&args.dir),
     }
 }

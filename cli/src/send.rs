@@ -1,24 +1,21 @@
-//! `chat-cli send`: one message, and the exit code says whether the server has it.
+//! `chat-cli send`: one message or file, and the exit code says whether the server has it.
 
+use std::cell::Cell;
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
 use async_io::Timer;
-use chat_engine::{Body, Command, Error, Event, LinkFault, Target, limits};
+use chat_engine::{Body, Command, Error, Event, FileSource, LinkFault, Target, limits};
 use futures_lite::future;
 
 use crate::args::SendArgs;
+use crate::bars::{self, Bars};
 use crate::connect::{Dial, Online, join};
 use crate::exit::Failure;
 use crate::signals;
 
 pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
-    if args.file.is_some() {
-        return Err(Failure::Usage(
-            "not_supported: this version sends no files yet".to_owned(),
-        ));
-    }
     let signals = signals::watch()?;
     let mut dial = Dial::new(&args.dial)?;
     let target = match (&args.to, &dial.room) {
@@ -30,15 +27,27 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
             ));
         }
     };
-    let text = match args.text.as_deref() {
-        None | Some("-") => read_text()?,
-        Some(text) => text.to_owned(),
-    };
-    let send = Command::Send {
-        target,
-        body: Body::text(&text, None),
-        id: args.id,
-        label: String::new(),
+    let send = match &args.file {
+        Some(path) => Command::SendFile {
+            target,
+            source: FileSource::Path(path.clone()),
+            name: None,
+            media_type: bars::media_type(path),
+            id: args.id,
+            label: String::new(),
+        },
+        None => {
+            let text = match args.text.as_deref() {
+                None | Some("-") => read_text()?,
+                Some(text) => text.to_owned(),
+            };
+            Command::Send {
+                target,
+                body: Body::text(&text, None),
+                id: args.id,
+                label: String::new(),
+            }
+        }
     };
     loop {
         match async_io::block_on(attempt(args, &dial, &send, &signals)) {
@@ -55,9 +64,11 @@ async fn attempt(
     signals: &Receiver<i32>,
 ) -> Result<(), Failure> {
     let online = Online::open(dial.config.clone()).await?;
-    let due = Timer::at(Instant::now() + args.dial.timeout.unwrap_or(TIMEOUT));
+    let due = Cell::new(Instant::now() + args.dial.timeout.unwrap_or(TIMEOUT));
     let late = async {
-        due.await;
+        while Instant::now() < due.get() {
+            Timer::at(due.get()).await;
+        }
         Err(Failure::Timeout(
             "it was not acknowledged in time; if it was queued, the next start sends it".to_owned(),
         ))
@@ -70,7 +81,13 @@ async fn attempt(
             Err(_) => future::pending().await,
         }
     };
-    let work = deliver(args, dial, send, &online);
+    // A file takes as long as it takes; a script must not hang where nothing moves.
+    let moved = || {
+        if args.dial.timeout.is_none() {
+            due.set(Instant::now() + TIMEOUT);
+        }
+    };
+    let work = deliver(args, dial, send, &online, &moved);
     let result = future::or(work, future::or(late, stopped)).await;
     match result {
         Ok(()) => online.join(),
@@ -85,7 +102,9 @@ async fn deliver(
     dial: &Dial,
     send: &Command,
     online: &Online,
+    moved: &dyn Fn(),
 ) -> Result<(), Failure> {
+    let mut bars = Bars::new();
     let client = &online.client;
     let wish = |command: Command| client.command(command).map_err(Failure::Client);
     let (mut joining, mut sending) = (None, None);
@@ -100,7 +119,12 @@ async fn deliver(
             Event::Answer { command, .. } if joining == Some(command) => {
                 sending = Some(wish(send.clone())?);
             }
-            Event::Acked { command, .. } if command.is_some() && command == sending => {
+            Event::Progress { id, done, size, .. } => {
+                moved();
+                bars.show(id, done, size);
+            }
+            Event::Acked { command, id, .. } if command.is_some() && command == sending => {
+                bars.end(id);
                 acknowledged = true;
                 wish(Command::Leave { flush: true })?;
             }
@@ -111,6 +135,7 @@ async fn deliver(
                 ..
             } if command.is_some() && (command == joining || command == sending) => {
                 if let Some(id) = id {
+                    bars.end(id);
                     // Nobody comes back to look at it. If it stays, it stays as failed.
                     let _ = client.command(Command::Cancel(id));
                 }

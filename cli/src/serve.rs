@@ -1,15 +1,19 @@
 //! `chat-cli serve`.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 use async_io::Timer;
+use chat_engine::port::Hooks;
 use chat_engine::{
-    Admin, AdminAnswer, Registration, Retention, Server, ServerConfig, ServerDriver, StorePlace,
+    Admin, AdminAnswer, FileRules, Registration, Retention, Server, ServerConfig, ServerDriver,
+    StorePlace,
 };
+use chat_plugins::{Plugins, PluginsConfig};
 use futures_lite::future;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::LocalExecutor;
@@ -19,6 +23,7 @@ use crate::config;
 use crate::control::{Info, Listener};
 use crate::exit::{Failure, complain};
 use crate::paths;
+use crate::plugin;
 use crate::signals;
 use crate::url;
 
@@ -125,9 +130,6 @@ impl Drop for Ended {
 /// What the flags and the file ask of the engine, and the data directory if there is one.
 fn server_config(args: &ServeArgs) -> Result<(ServerConfig, Option<PathBuf>), Failure> {
     let unsupported = |what: &str| Failure::Usage(format!("{what} is not supported yet"));
-    if args.plugins.is_some() {
-        return Err(unsupported("--plugins"));
-    }
     if args.metrics.is_some() {
         return Err(unsupported("--metrics"));
     }
@@ -173,10 +175,43 @@ fn server_config(args: &ServeArgs) -> Result<(ServerConfig, Option<PathBuf>), Fa
             Some(room) => Some(room.to_owned()),
             None => usual.lobby,
         },
+        files: FileRules {
+            largest: args.max_file.unwrap_or(usual.files.largest),
+            per_account: args.file_quota.or(usual.files.per_account),
+            total: args.files_total.or(usual.files.total),
+            refused_types: args.refuse_type.clone(),
+        },
         streams: usual.streams,
         danger_synchronous_off: args.danger_synchronous_off,
+        hooks: plugins(args, data.as_deref())?,
     };
     Ok((config, data))
+}
+
+/// Plugins, if there is a folder for them.
+fn plugins(args: &ServeArgs, data: Option<&Path>) -> Result<Option<Arc<dyn Hooks>>, Failure> {
+    let settings = config::plugins(args.config.as_deref())?;
+    let usual = Path::new("plugins");
+    let folder = match &args.plugins {
+        Some(folder) => folder.clone(),
+        None if usual.is_dir() => usual.to_owned(),
+        None => return Ok(None),
+    };
+    // Where the folder is does not change when the working directory does.
+    let folder = std::path::absolute(&folder)
+        .map_err(|error| Failure::Usage(format!("--plugins {}: {error}", folder.display())))?;
+    let file = args.config.clone();
+    let plugins = Plugins::new(PluginsConfig {
+        folder: Some(folder),
+        data: data.map(Path::to_owned),
+        helper: plugin::helper()?,
+        settings,
+        settings_source: Some(Box::new(move || {
+            config::plugins(file.as_deref()).map_err(|failure| failure.to_string())
+        })),
+        built_in: Vec::new(),
+    });
+    Ok(Some(plugins))
 }
 
 /// Where invites say that the server is.
@@ -324,10 +359,6 @@ mod tests {
             ServeArgs {
                 store: Some("paper".into()),
                 ..ServeArgs::default()
-            },
-            ServeArgs {
-                plugins: Some("p".into()),
-                ..with(&[])
             },
             ServeArgs {
                 metrics: Some("h:1".into()),

@@ -174,7 +174,7 @@ fn listing(users: &[User], json: bool) -> String {
     users.iter().map(line).collect()
 }
 
-fn at_desk<T>(
+pub(crate) fn at_desk<T>(
     args: &DataArgs,
     may_make: bool,
     work: impl FnOnce(&mut Desk) -> Result<T, Failure>,
@@ -195,14 +195,14 @@ fn at_desk<T>(
     result
 }
 
-fn print(text: &str) -> Result<(), Failure> {
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(())
 }
 
-fn unexpected() -> Failure {
+pub(crate) fn unexpected() -> Failure {
     Failure::Failed(
         "the running server answered something else; is it of another version?".to_owned(),
     )

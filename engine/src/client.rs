@@ -2,16 +2,19 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 
 use futures_lite::{AsyncRead, AsyncWrite};
 
-use crate::adapter::{KnownHosts, MemoryProfile};
-use crate::agent::{Agent, Command, CommandId, Event, Setup, TrustRule};
+use crate::adapter::{DiskFiles, KnownHosts, MemoryProfile};
+use crate::agent::{Agent, Command, CommandId, Event, FileSink, FileSource, Setup, TrustRule};
 use crate::config::{ClientConfig, ProfilePlace, Trust};
 use crate::driver::client::{Connector, Driver, Remember, Shared};
 use crate::driver::random::OsRandom;
 use crate::error::{Error, Misuse};
+use crate::id::BlobId;
 use crate::limits;
+use crate::model::Target;
 use crate::port::{Profile, ProfileChange, ProfileState};
 use crate::secure::{Fingerprint, PublicKey, StaticKey};
 
@@ -68,6 +71,69 @@ impl Client {
         self.end.0.command(command)
     }
 
+    /// Sends a file whose bytes come out of a stream: [`Command::SendFile`] without a path. It ends with
+    /// the program: the next run can't read the stream again.
+    ///
+    /// The stream has exactly `size` bytes, and is read while they are sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`command`](Self::command).
+    pub fn send_file_from(
+        &self,
+        target: Target,
+        reader: impl AsyncRead + Send + Unpin + 'static,
+        size: u64,
+        name: impl Into<String>,
+        media_type: impl Into<String>,
+    ) -> Result<CommandId, Error> {
+        let streams = &self.end.0.streams;
+        let number = streams.put_reader(Box::new(reader));
+        let taken = self.command(Command::SendFile {
+            target,
+            source: FileSource::Stream { number, size },
+            name: Some(name.into()),
+            media_type: media_type.into(),
+            id: None,
+            label: String::new(),
+        });
+        if taken.is_err() {
+            streams.forget(number);
+        }
+        taken
+    }
+
+    /// Fetches a file, or a part of one, into a stream: [`Command::Fetch`] without a path. What was
+    /// written is proven, unless the file was still being uploaded when the fetching began; then
+    /// only [`Event::Fetched`] says that it was right.
+    ///
+    /// `range` is the first byte and how many; `None` for all that follow. The stream is closed at the
+    /// end.
+    ///
+    /// # Errors
+    ///
+    /// As [`command`](Self::command).
+    pub fn fetch_into(
+        &self,
+        blob: BlobId,
+        range: (u64, Option<u64>),
+        writer: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Result<CommandId, Error> {
+        let streams = &self.end.0.streams;
+        let number = streams.put_writer(Box::new(writer));
+        let taken = self.command(Command::Fetch {
+            blob,
+            sink: FileSink::Stream(number),
+            start: range.0,
+            length: range.1,
+            label: String::new(),
+        });
+        if taken.is_err() {
+            streams.forget(number);
+        }
+        taken
+    }
+
     /// Waits for the next event. `None` after [`Event::Closed`].
     ///
     /// Asking for the next event says that the last one is dealt with: only then its position is
@@ -78,6 +144,43 @@ impl Client {
     /// Dropping the future loses nothing.
     pub async fn next_event(&self) -> Option<Event> {
         self.end.0.next_event().await
+    }
+
+    /// The next event, if one is there now; the end of them after [`Event::Closed`]. Otherwise as
+    /// [`next_event`](Self::next_event), for programs that wait in a way of their own, which
+    /// [`on_news`](Self::on_news) tells when to ask.
+    pub fn poll_event(&self) -> Poll<Option<Event>> {
+        self.end.0.poll_event()
+    }
+
+    /// Has a hook called whenever there is something to take, maybe more often, from the thread that
+    /// brings it, which holds no lock. The first hook stays.
+    pub fn on_news(&self, hook: impl Fn() + Send + Sync + 'static) {
+        self.end.0.set_hook(Box::new(hook));
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) is ready.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.end.0.has_news()
+    }
+
+    /// How many events wait to be taken that answer no command. With the commands that have no answer so
+    /// far, it is what the queue will hold at most.
+    #[must_use]
+    pub fn events_waiting(&self) -> usize {
+        self.end.0.events_waiting()
+    }
+
+    /// Once the client left and everything that stays open was told: whether nothing stayed open.
+    #[must_use]
+    pub fn is_settled(&self) -> Option<bool> {
+        self.end.0.is_settled()
+    }
+
+    /// Says that nobody will take events any more, as dropping the last clone does.
+    pub fn disown(&self) {
+        self.end.0.app_gone();
     }
 
     async fn open_by(
@@ -116,6 +219,7 @@ impl Client {
             Arc::new(key),
             profile,
             remember_in(known_hosts, address),
+            Arc::new(DiskFiles),
         );
         let end = Arc::new(AppEnd(shared));
         Ok((Self { end }, ClientDriver { driver }))

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroize as _;
 
 use crate::limits;
-use crate::model::{AccountName, Registration};
+use crate::model::{AccountName, FileRules, Registration};
+use crate::port::Hooks;
 
 /// How a client connects.
 #[derive(Clone, Debug)]
@@ -131,12 +133,17 @@ pub struct ServerConfig {
     pub retention: Retention,
     /// A room that everybody is put into at registration, made at the first start.
     pub lobby: Option<String>,
+    /// What files are taken.
+    pub files: FileRules,
     /// Most streams at a time, logged in or not. A program says here what its limit of open files
     /// leaves after its own files, or the store could not open one when many people come.
     pub streams: usize,
     /// Commits wait for nothing: what was acknowledged may be gone after a loss of power. Clients are
     /// told that this server is not durable. Only for tests that have to notice the loss.
     pub danger_synchronous_off: bool,
+    /// Who is asked and told about everything: plugins. Without it, and as long as it subscribes to
+    /// nothing, nothing is asked.
+    pub hooks: Option<Arc<dyn Hooks>>,
 }
 
 impl Default for ServerConfig {
@@ -147,8 +154,10 @@ impl Default for ServerConfig {
             registration: Registration::Invite,
             retention: Retention::default(),
             lobby: Some("lobby".to_owned()),
+            files: FileRules::default(),
             streams: limits::LINKS + 2 * limits::NEW_LINKS,
             danger_synchronous_off: false,
+            hooks: None,
         }
     }
 }

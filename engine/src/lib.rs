@@ -87,7 +87,7 @@
 //! | [`port`] | the traits of storage, profile and randomness, which adapters fill |
 //! | [`wire`] | bytes to frames and back |
 //! | [`secure`] | the sealed channel: greeting, Noise handshake, records |
-//! | [`model`], [`id`], [`error`], [`limits`] | plain data; every bound with its reason |
+//! | [`model`], [`id`], [`error`], [`limits`], [`tree`] | plain data; every bound with its reason; the hash tree of a file |
 //!
 //! From the hub down there is no clock, no randomness, no socket, no file and no thread: time and
 //! randomness come in as parameters, an input is answered with what is to be done outside, and nothing
@@ -128,10 +128,11 @@ pub mod port;
 pub mod secure;
 mod server;
 pub mod session;
+pub mod tree;
 pub mod wire;
 
 // The public interface is:
-pub use agent::{Command, CommandId, Event};
+pub use agent::{Command, CommandId, Event, FileSink, FileSource};
 pub use client::{Client, ClientDriver};
 pub use config::{ClientConfig, ProfilePlace, Retention, Secret, ServerConfig, StorePlace, Trust};
 pub use error::{Error, LinkFault, Mistrust, Misuse, Violation};

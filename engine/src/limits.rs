@@ -127,6 +127,11 @@ pub const TASKS_PER_THREAD: usize = 64;
 /// Tasks that a thread runs before it looks at the sockets again.
 pub const TASKS_PER_LOOK: usize = 32;
 
+/// Bytes that a socket holds and the network did not take yet. What is said goes behind them.
+pub const UNSENT_BYTES: u32 = 128 * 1024;
+/// Bytes of pieces that are sealed ahead of a socket; enough for one write to be worth it.
+pub const BULK_AHEAD: usize = 64 * 1024;
+
 // Rooms.
 
 /// Rooms of a server. All of them are in memory.
@@ -162,6 +167,43 @@ pub const READ_ENTRIES: usize = 256;
 pub const READ_BYTES: usize = 64 * 1024;
 /// Base entries of one history page.
 pub const HISTORY_ITEMS: usize = 100;
+
+// Files.
+
+/// Bytes of a group: the smallest part of a file that is proven by itself. One record holds it.
+pub const GROUP_BYTES: usize = 16 * 1024;
+/// Most bytes of one chunk. Larger ones would make what people say on the same link wait longer.
+pub const CHUNK_BYTES: usize = GROUP_BYTES;
+/// Bytes of one transfer that may be under way. They all lie before what is said meanwhile on the
+/// same link, in buffers that nobody can reach into.
+pub const TRANSFER_WINDOW: u32 = 256 * 1024;
+/// Most hash pairs that come with one piece: the height of the tree of the largest file.
+pub const PIECE_PARENTS: usize = 39;
+/// Longest name of a file, in bytes of UTF-8. The longest that a file system knows has 255 characters.
+pub const FILE_NAME_BYTES: usize = 1024;
+/// Longest media type (RFC 6838, section 4.2: two names of 127 characters).
+pub const MEDIA_TYPE_BYTES: usize = 255;
+/// Most bytes of any file, so that a JSON number can hold every place in it.
+pub const FILE_BYTES: u64 = (1 << 53) - 1;
+/// Transfers of one link at a time.
+pub const TRANSFERS_PER_LINK: usize = 8;
+/// Transfers of a server at a time; each may hold a window of bytes in memory, and two open files.
+pub const TRANSFERS: usize = 256;
+/// Uploads of an account that are not done, running or not.
+pub const UPLOADS_PER_ACCOUNT: usize = 64;
+/// Uploads of a server that are not done.
+pub const UPLOADS: usize = 16 * 1024;
+/// How long an upload that nobody goes on with is kept.
+pub const UPLOAD_EXPIRES: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Uploads are looked through for old ones this often.
+pub const UPLOAD_LOOK: Duration = Duration::from_secs(3600);
+/// Bytes of an upload between two syncs. Less would hold the stream up, more would make the disk busy
+/// for so long that messages had to wait for it.
+pub const BLOB_SYNC_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of files that a memory store keeps.
+pub const MEMORY_BLOB_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of the disk that files leave free, for what people say.
+pub const DISK_RESERVE: u64 = 256 * 1024 * 1024;
 
 // Passwords.
 
@@ -265,6 +307,23 @@ pub const DELIVERED_ENTRIES: u32 = 256;
 /// When a client leaves: how long the application may rest before it takes the next event. After
 /// that, positions are saved as they are, and what was not taken comes again at the next start.
 pub const TAKE_WAIT: Duration = Duration::from_secs(2);
+/// Transfers that a client remembers, those that wait included.
+pub const TRANSFERS_KEPT: usize = 1024;
+/// Transfers of a client that move at the same time; the others wait. More would only share the same
+/// link and disk.
+pub const TRANSFERS_AT_ONCE: usize = 4;
+/// Bytes of an upload that are read from the disk ahead of what the server confirmed: one window is on
+/// its way while the next is read.
+pub const FILE_READ_AHEAD: u64 = 512 * 1024;
+/// Bytes that are read from a file at a time: few trips to the pool of threads.
+pub const FILE_BLOCK_BYTES: usize = 128 * 1024;
+/// Bytes of chunks that are sealed at a time, and only when nothing waits to be written: what a message
+/// that comes then has to wait for.
+pub const CHUNKS_SEALED: usize = 64 * 1024;
+/// A file that is fetched is synced each time that so many bytes more are there.
+pub const FILE_SYNC_BYTES: u64 = 64 * 1024 * 1024;
+/// How far a transfer got is told at most this often.
+pub const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 // The hub.
 
@@ -279,6 +338,29 @@ pub const READ_CREDIT: u64 = 24 * 1024;
 pub const READ_RETRY: Duration = Duration::from_secs(1);
 /// Somebody's "is writing" is passed on at most this often in each conversation.
 pub const TYPING_EVERY: Duration = Duration::from_secs(1);
+/// How long a verdict of a hook is waited for. Far above any deadline of a plugin, which its host keeps:
+/// this only ends a wait for an answer that was lost.
+pub const HOOK_WAIT: Duration = Duration::from_secs(120);
+/// Questions to plugins that are out at a time: memory for them is bounded also when a host hangs.
+pub const QUESTIONS: usize = 100_000;
+/// Bytes of entries that plugins are asked about.
+pub const ASK_BYTES: usize = 64 * 1024 * 1024;
+/// Longest reason of a plugin for a refusal: a line or two.
+pub const REASON_BYTES: usize = 512;
+/// Commands of all plugins: with the longest name and help they fit a page.
+pub const COMMANDS: usize = 100;
+/// Longest help text of a command; a hundred of them fit a page.
+pub const COMMAND_HELP_BYTES: usize = 256;
+/// Longest arguments of a command, like a text.
+pub const COMMAND_BYTES: usize = TEXT_BYTES;
+/// Longest notice of a plugin, like a text.
+pub const NOTICE_BYTES: usize = TEXT_BYTES;
+/// Entries and notices of one plugin that may come at once...
+pub const VOICE_BURST: u32 = 100;
+/// ...and so many a second after that: two plugins that answer each other stay harmless.
+pub const VOICE_RATE: u32 = 20;
+/// Plugins that have spoken and whose rate is remembered.
+pub const VOICES: usize = 1_000;
 /// Conversations in which somebody writes at the same time.
 pub const TYPING_AT_ONCE: usize = 8;
 /// A link gets so many lists at once...

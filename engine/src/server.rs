@@ -1,5 +1,6 @@
 //! The server that programs embed and `chat-cli serve` runs.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -7,17 +8,18 @@ use std::sync::Arc;
 
 use futures_lite::{AsyncRead, AsyncWrite, FutureExt};
 
-use crate::adapter::MemoryStore;
 #[cfg(feature = "sqlite")]
-use crate::adapter::{SqliteOptions, SqliteStore, Synchronous};
+use crate::adapter::{DirBlobs, SqliteOptions, SqliteStore, Synchronous};
+use crate::adapter::{MemoryBlobs, MemoryStore};
 use crate::config::{Retention, ServerConfig, StorePlace};
 use crate::driver::random::OsRandom;
 use crate::driver::server::{self, Shared};
 use crate::error::{Error, Misuse};
 use crate::hub::{Hub, Input, Policy};
+use crate::id::BlobId;
 use crate::limits;
 use crate::model::{Admin, AdminAnswer, RoomName};
-use crate::port::{Fault, Random as _, Store};
+use crate::port::{Blobs, Fault, Log, LogView, Random as _, Snapshot, Store};
 use crate::secure::StaticKey;
 
 /// A server. Cheap to clone; the clones are the same server.
@@ -25,6 +27,7 @@ use crate::secure::StaticKey;
 pub struct Server {
     shared: Arc<Shared>,
     store: Arc<dyn Store>,
+    blobs: Arc<dyn Blobs>,
     about: Arc<About>,
 }
 
@@ -44,13 +47,19 @@ impl Server {
     /// disk or a listen address.
     pub async fn start(config: ServerConfig) -> Result<(Self, ServerDriver), Error> {
         let lobby = config.lobby.as_deref().map(RoomName::new).transpose()?;
-        let (store, key, folder) = open(&config).await?;
+        let Opened {
+            store,
+            blobs,
+            key,
+            folder,
+        } = open(&config).await?;
         let mut listeners = Vec::new();
         for address in &config.listen {
             let bound = server::listen(address).map_err(|error| listen_error(address, &error))?;
             listeners.push(bound);
         }
         let snapshot = store.load().await.map_err(storage_error)?;
+        let orphans = orphans(&blobs, &store, &snapshot).await?;
         let mut epoch_seed = [0; 16];
         OsRandom.fill(&mut epoch_seed);
         let policy = Policy {
@@ -58,15 +67,31 @@ impl Server {
             lobby,
             epoch_seed,
             durable: store.is_durable(),
+            files: config.files.clone(),
         };
         let fingerprint = key.public().fingerprint().to_string();
-        let shared = Shared::new(key, Arc::clone(&store), config.streams)
-            .map_err(|error| Error::Local(format!("cannot look after sockets: {error}")))?;
+        let shared = Shared::new(
+            key,
+            Arc::clone(&store),
+            Arc::clone(&blobs),
+            config.hooks.clone(),
+            config.streams,
+        )
+        .map_err(|error| Error::Local(format!("cannot look after sockets: {error}")))?;
+        if let Some(hooks) = config.hooks {
+            let log = LogView::new(Arc::clone(&store) as Arc<dyn Log>);
+            let working = hooks.run(log);
+            let stopped = Arc::clone(&shared);
+            let task = async move { working.or(stopped.stopped()).await };
+            shared.crew.spawn(task).detach();
+        }
         let hub = Hub::new(policy, snapshot, Box::new(OsRandom)).with_streams(config.streams);
         shared
             .crew
             .spawn(server::run_hub(Arc::clone(&shared), hub))
             .detach();
+        let sweeping = Arc::clone(&blobs);
+        blocking::unblock(move || sweep(&*sweeping, &orphans)).detach();
         let mut addresses = Vec::new();
         for (listener, address) in listeners {
             addresses.push(address);
@@ -89,6 +114,7 @@ impl Server {
             Self {
                 shared,
                 store,
+                blobs,
                 about,
             },
             driver,
@@ -123,6 +149,11 @@ impl Server {
     ///
     /// [`Error::Refused`] with the reason, [`Error::Closed`] when the server is stopping.
     pub async fn admin(&self, wish: Admin) -> Result<AdminAnswer, Error> {
+        if let (Admin::Plugins | Admin::ReloadPlugin { .. }, Some(hooks)) =
+            (&wish, &self.shared.hooks)
+        {
+            return hooks.admin(wish).await.map_err(Error::Refused);
+        }
         match self.shared.admin(wish).await {
             Some(answer) => answer.map_err(Error::Refused),
             None => Err(Error::Closed),
@@ -140,6 +171,12 @@ impl Server {
             return Err(Misuse::Other(text.to_owned()).into());
         };
         self.store.backup(to.clone()).await.map_err(storage_error)?;
+        // After the log: what it names is still there, unless it was deleted meanwhile.
+        let contents = self.store.contents().await.map_err(storage_error)?;
+        let (blobs, folder_of_blobs) = (Arc::clone(&self.blobs), to.join(BLOBS));
+        blocking::unblock(move || blobs.backup(&contents, &folder_of_blobs))
+            .await
+            .map_err(storage_error)?;
         blocking::unblock(move || copy_key(&folder, &to)).await
     }
 
@@ -190,15 +227,21 @@ impl fmt::Debug for ServerDriver {
     }
 }
 
-type Opened = (Arc<dyn Store>, StaticKey, Option<PathBuf>);
+struct Opened {
+    store: Arc<dyn Store>,
+    blobs: Arc<dyn Blobs>,
+    key: StaticKey,
+    folder: Option<PathBuf>,
+}
 
 async fn open(config: &ServerConfig) -> Result<Opened, Error> {
     match &config.store {
-        StorePlace::Memory => Ok((
-            Arc::new(MemoryStore::new()),
-            StaticKey::generate(&mut OsRandom),
-            None,
-        )),
+        StorePlace::Memory => Ok(Opened {
+            store: Arc::new(MemoryStore::new()),
+            blobs: Arc::new(MemoryBlobs::new()),
+            key: StaticKey::generate(&mut OsRandom),
+            folder: None,
+        }),
         #[cfg(feature = "sqlite")]
         StorePlace::Folder(folder) => {
             let folder = folder.clone();
@@ -211,8 +254,14 @@ async fn open(config: &ServerConfig) -> Result<Opened, Error> {
             };
             blocking::unblock(move || {
                 let store = SqliteStore::open(&folder, options, &mut OsRandom)?;
+                let blobs = DirBlobs::open(&folder.join(BLOBS))?;
                 let key = load_key(&folder)?;
-                Ok((Arc::new(store) as Arc<dyn Store>, key, Some(folder)))
+                Ok(Opened {
+                    store: Arc::new(store),
+                    blobs: Arc::new(blobs),
+                    key,
+                    folder: Some(folder),
+                })
             })
             .await
         }
@@ -222,6 +271,37 @@ async fn open(config: &ServerConfig) -> Result<Opened, Error> {
                 .to_owned(),
         )
         .into()),
+    }
+}
+
+/// Blobs that a crash left and nothing names. Looked for before any new one can come.
+async fn orphans(
+    blobs: &Arc<dyn Blobs>,
+    store: &Arc<dyn Store>,
+    snapshot: &Snapshot,
+) -> Result<Vec<BlobId>, Error> {
+    let listing = Arc::clone(blobs);
+    let mut found = blocking::unblock(move || listing.list())
+        .await
+        .map_err(storage_error)?;
+    if found.is_empty() {
+        return Ok(found);
+    }
+    let named = store.contents().await.map_err(storage_error)?;
+    let named: HashSet<BlobId> = named
+        .into_iter()
+        .chain(snapshot.uploads.iter().map(|upload| upload.blob))
+        .collect();
+    found.retain(|blob| !named.contains(blob));
+    Ok(found)
+}
+
+fn sweep(blobs: &dyn Blobs, orphans: &[BlobId]) {
+    for blob in orphans {
+        match blobs.remove(*blob) {
+            Ok(()) => tracing::info!(%blob, "removed a file that nothing names"),
+            Err(fault) => tracing::warn!(%blob, %fault, "cannot remove a file that nothing names"),
+        }
     }
 }
 
@@ -307,3 +387,5 @@ fn storage_error(fault: Fault) -> Error {
 }
 
 const KEY_FILE: &str = "server.key";
+/// The folder of the contents of files.
+const BLOBS: &str = "blobs";

@@ -23,7 +23,7 @@ const fn layer(name: &'static str, names: &'static [&'static str], pure: bool) -
     Layer { name, names, pure }
 }
 
-const GROUND: &[&str] = &["error", "id", "limits", "model"];
+const GROUND: &[&str] = &["error", "id", "limits", "model", "tree"];
 const ANYTHING: &[&str] = &["*"];
 
 /// From the ground up. Everything that is new in `lib.rs` has to be put in here first.
@@ -32,28 +32,37 @@ const LAYERS: &[Layer] = &[
     layer("id", GROUND, true),
     layer("limits", GROUND, true),
     layer("model", GROUND, true),
-    layer("config", GROUND, false),
+    layer("config", &["error", "id", "limits", "model", "port"], false),
+    layer("tree", GROUND, true),
     layer("wire", GROUND, true),
     layer("secure", GROUND, true),
     layer("port", GROUND, true),
     layer(
         "session",
-        &["error", "id", "limits", "model", "wire", "secure"],
+        &["error", "id", "limits", "model", "tree", "wire", "secure"],
         true,
     ),
-    layer("hub", &["error", "id", "limits", "model", "port"], true),
-    layer("agent", &["error", "id", "limits", "model", "port"], true),
+    layer(
+        "hub",
+        &["error", "id", "limits", "model", "tree", "port"],
+        true,
+    ),
+    layer(
+        "agent",
+        &["error", "id", "limits", "model", "tree", "port"],
+        true,
+    ),
     layer(
         "driver",
         &[
-            "error", "id", "limits", "model", "config", "wire", "secure", "port", "session", "hub",
-            "agent",
+            "error", "id", "limits", "model", "tree", "config", "wire", "secure", "port",
+            "session", "hub", "agent",
         ],
         false,
     ),
     layer(
         "adapter",
-        &["error", "id", "limits", "model", "port"],
+        &["error", "id", "limits", "model", "tree", "port"],
         false,
     ),
     layer("client", ANYTHING, false),
@@ -92,7 +101,20 @@ const ADDRESSES: &[&str] = &[
 ];
 
 /// What the hub and the agent may not name of `port`: traits, whose calls wait.
-const PORT_TRAITS: &[&str] = &["Log", "Directory", "Tail", "Store", "Profile", "BoxFuture"];
+const PORT_TRAITS: &[&str] = &[
+    "Log",
+    "Directory",
+    "Tail",
+    "Store",
+    "Blobs",
+    "Receiving",
+    "Content",
+    "Profile",
+    "Files",
+    "Source",
+    "Sink",
+    "BoxFuture",
+];
 
 #[test]
 fn arrows_point_down() {

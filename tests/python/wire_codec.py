@@ -14,16 +14,20 @@ TAGS = {
     "Ping": 0x8001, "Pong": 0x8002, "Rekey": 0x8003, "Bye": 0x8004,
     "Login": 0x8010, "Resume": 0x8011, "Send": 0xC012, "Cancel": 0x8013, "Credit": 0x8014,
     "Delivered": 0x0015, "SetTyping": 0x0016, "SetPresence": 0x0017,
+    "Chunk": 0x8018, "Taken": 0x8019, "Stop": 0x801A,
     "Create": 0x4020, "Change": 0x4021, "GetRooms": 0x4022, "GetMembers": 0x4023,
     "GetWho": 0x4024, "GetHistory": 0x4025, "Search": 0x4026, "GetConversations": 0x4027,
     "Read": 0x4028, "GetReceipts": 0x4029, "GetDevices": 0x402A, "Revoke": 0x402B,
     "Password": 0x402C, "Command": 0x402D, "GetCommands": 0x402E,
+    "Upload": 0x402F, "Finish": 0x4030, "Abandon": 0x4031, "Fetch": 0x4032,
     "Welcome": 0x8040, "Denied": 0x8041, "Conversations": 0x8042, "Entry": 0x8043, "Gap": 0x8044,
     "Ack": 0xC045, "Error": 0xC046, "Receipts": 0x0047, "Presence": 0x0048, "Typing": 0x0049,
-    "Notice": 0x004A,
+    "Notice": 0x004A, "Incoming": 0x004B, "Received": 0x804C, "Piece": 0x804D, "Fetched": 0x804E,
+    "Stopped": 0x804F,
     "Done": 0xC050, "Entered": 0xC051, "RoomPage": 0xC052, "MemberPage": 0xC053,
     "WhoPage": 0xC054, "HistoryPage": 0xC055, "SearchPage": 0xC056, "ConversationPage": 0xC057,
     "ReceiptList": 0xC058, "DeviceList": 0xC059, "CommandList": 0xC05A,
+    "Uploading": 0xC05B, "Fetching": 0xC05C,
 }
 NAMES = {tag: name for name, tag in TAGS.items()}
 
@@ -77,6 +81,21 @@ LAYOUTS = {
     "DeviceList": "items list of (id u64, name text, created time, seen time, online bool, "
                   "this bool), ext",
     "CommandList": "items list of (name text, help text), ext",
+    "Upload": "target target, id id, name text, size u64, media_type text, ext",
+    "Finish": "transfer u32, hash hash, ext",
+    "Abandon": "id id, ext",
+    "Fetch": "blob id, offset u64, length opt u64, window u32, ext",
+    "Uploading": "blob id, offset u64, window u32, ext",
+    "Fetching": "offset u64, end u64, size u64, hash opt hash, name text, media_type text, ext",
+    "Chunk": "transfer u32, offset u64, bytes bytes, ext",
+    "Received": "transfer u32, upto u64, ext",
+    "Piece": "transfer u32, offset u64, parents list of (left hash, right hash), bytes bytes, ext",
+    "Taken": "transfer u32, upto u64, ext",
+    "Fetched": "transfer u32, hash hash, ext",
+    "Stop": "transfer u32, ext",
+    "Stopped": "transfer u32, code u16, text text, retry_ms opt u32, ext",
+    "Incoming": "conversation id, blob id, from text, name text, size u64, media_type text, "
+                "is_over bool, ext",
     "SetTyping": "target target, ext",
     "SetPresence": "state u8, text text, ext",
     "Typing": "conversation id, account text, ext",
@@ -197,14 +216,19 @@ class Byte:
         return (bool(raw[0]) if self.limit == 2 else raw[0]), place
 
 
-class Id:
+class Fixed:
+    """So many bytes as they are."""
+
+    def __init__(self, size):
+        self.size = size
+
     def write(self, out, value):
-        if len(value) != 16:
-            raise Malformed("an id has 16 bytes")
+        if len(value) != self.size:
+            raise Malformed(f"that has {self.size} bytes")
         out += value
 
     def read(self, data, place):
-        return _take(data, place, 16)
+        return _take(data, place, self.size)
 
 
 class Bytes:
@@ -356,7 +380,7 @@ _BYTES = Bytes()
 _TEXT = Text()
 _TYPES = {
     "u8": Byte(), "bool": _BOOL, "u16": Number(16), "u32": Number(32), "u64": _U64,
-    "seq": Number(53), "time": _U64, "id": Id(), "bytes": _BYTES, "text": _TEXT,
+    "seq": Number(53), "time": _U64, "id": Fixed(16), "hash": Fixed(32), "bytes": _BYTES, "text": _TEXT,
     "target": Target(), "ext": Items(Pair()),
 }
 _FRAMES = {name: Fields(layout) for name, layout in LAYOUTS.items()}

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::folder::copy_folder;
 use crate::process::{Process, chat_cli};
-use crate::server::Server;
+use crate::server::{Server, under};
 
 /// An account on a machine: what a client is started with, any number of times.
 #[derive(Clone, Debug)]
@@ -22,6 +22,7 @@ pub struct Device {
     register: bool,
     invite: Option<String>,
     args: Vec<String>,
+    program: Vec<String>,
 }
 
 impl Device {
@@ -41,6 +42,7 @@ impl Device {
             register: true,
             invite: None,
             args: vec!["--join".to_owned(), "lobby".to_owned()],
+            program: Vec::new(),
         }
     }
 
@@ -94,6 +96,13 @@ impl Device {
         self
     }
 
+    /// Runs as the argument of another program, which must become it or leave when it does.
+    #[must_use]
+    pub fn under(mut self, program: &[&str]) -> Self {
+        self.program = program.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
     /// One more argument.
     #[must_use]
     pub fn with(mut self, arg: &str) -> Self {
@@ -142,8 +151,9 @@ impl Device {
             command.env("CHAT_PASSWORD", password);
         }
         command.args(&self.args);
+        let program: Vec<&str> = self.program.iter().map(String::as_str).collect();
         Client {
-            process: Process::start(command),
+            process: Process::start(under(&program, command)),
             _home: Arc::clone(&self.home),
         }
     }
@@ -184,6 +194,21 @@ impl Client {
     /// Sends text to an account.
     pub fn send_to(&mut self, account: &str, text: &str, label: &str) {
         self.tell(&json!({"type": "send", "to": account, "text": text, "ref": label}));
+    }
+
+    /// Sends a file to a room.
+    pub fn send_file(&mut self, room: &str, path: &Path, label: &str) {
+        self.tell(&json!({"type": "send_file", "room": room, "path": path, "ref": label}));
+    }
+
+    /// Fetches a file.
+    pub fn fetch(&mut self, blob: &Value, path: &Path, label: &str) {
+        self.tell(&json!({"type": "fetch", "blob": blob, "path": path, "ref": label}));
+    }
+
+    /// Waits for the next file that is offered.
+    pub fn offer(&self) -> Value {
+        self.expect_type("file")
     }
 
     /// Waits for a line and takes it; those before it stay.

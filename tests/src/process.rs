@@ -23,7 +23,7 @@ pub fn is_long() -> bool {
 /// A call of the binary, away from what the user of this machine has at home.
 #[must_use]
 pub fn chat_cli(home: &Path) -> Command {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(program());
     command
         .env("HOME", home)
         .env_remove("CHAT_PASSWORD")
@@ -99,6 +99,26 @@ impl Process {
     /// Takes such a line if it is there already.
     pub fn find(&self, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
         self.output.take(Duration::ZERO, wanted).ok()
+    }
+
+    /// Waits for a line on its standard error with all these words, and takes it.
+    ///
+    /// # Panics
+    ///
+    /// When no such line comes in time.
+    pub fn says(&self, words: &[&str]) -> String {
+        let text = |line: &Value| {
+            line.as_str()
+                .map_or_else(|| line.to_string(), str::to_owned)
+        };
+        let wanted = |line: &Value| {
+            let line = text(line);
+            words.iter().all(|word| line.contains(word))
+        };
+        match self.errors.take(WAIT, wanted) {
+            Ok(line) => text(&line),
+            Err(why) => panic!("no line with {words:?}: {why}\n{}", self.story()),
+        }
     }
 
     /// Waits until it ends by itself, and answers its exit code, or minus the signal.
@@ -258,7 +278,9 @@ impl Lines {
 }
 
 /// Where the binary is; built if nobody says so.
-fn binary() -> &'static Path {
+/// The binary under test.
+#[must_use]
+pub fn program() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match std::env::var_os("CHAT_CLI") {
         Some(path) => {

@@ -5,6 +5,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 
+use crate::process::WAIT;
+
 /// Which way bytes go.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Direction {
@@ -36,6 +38,12 @@ struct State {
     /// After how many more bytes each way everything is cut, once.
     cut_up: Option<usize>,
     cut_down: Option<usize>,
+    /// After how many more bytes each way nothing is let through any more, once.
+    stall_up: Option<usize>,
+    stall_down: Option<usize>,
+    /// How many bytes went each way.
+    passed_up: u64,
+    passed_down: u64,
     /// Both ends of each connection, for as long as somebody pumps it.
     streams: Vec<(Weak<()>, TcpStream)>,
     /// What went each way, all connections after each other.
@@ -111,6 +119,38 @@ impl Proxy {
         state.cut_up.is_some() || state.cut_down.is_some()
     }
 
+    /// Lets nothing through any more when so many more bytes went this way, at least.
+    pub fn stall_after(&self, direction: Direction, bytes: usize) {
+        let mut state = self.wire.state();
+        match direction {
+            Direction::Up => state.stall_up = Some(bytes),
+            Direction::Down => state.stall_down = Some(bytes),
+        }
+    }
+
+    /// Waits until it lets nothing through.
+    ///
+    /// # Panics
+    ///
+    /// When that does not happen.
+    pub fn expect_stall(&self) {
+        let state = self.wire.state();
+        let flowing = |state: &mut State| !state.stalled;
+        let waited = self.wire.changed.wait_timeout_while(state, WAIT, flowing);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(state.stalled, "too few bytes went by");
+    }
+
+    /// How many bytes went this way, all connections together.
+    #[must_use]
+    pub fn passed(&self, direction: Direction) -> u64 {
+        let state = self.wire.state();
+        match direction {
+            Direction::Up => state.passed_up,
+            Direction::Down => state.passed_down,
+        }
+    }
+
     /// Lets nothing through any more, without ending anything.
     pub fn stall(&self) {
         self.wire.state().stalled = true;
@@ -177,6 +217,23 @@ impl Wire {
         while state.stalled {
             let waited = self.changed.wait(state);
             state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        let (stall, passed) = match direction {
+            Direction::Up => (&mut state.stall_up, bytes.len()),
+            Direction::Down => (&mut state.stall_down, bytes.len()),
+        };
+        match stall {
+            Some(left) if *left <= passed => {
+                *stall = None;
+                state.stalled = true;
+                self.changed.notify_all();
+            }
+            Some(left) => *left -= passed,
+            None => {}
+        }
+        match direction {
+            Direction::Up => state.passed_up += passed as u64,
+            Direction::Down => state.passed_down += passed as u64,
         }
         let State {
             forgetful,

@@ -204,12 +204,15 @@ fn launch(
 }
 
 /// The command as the argument of another program.
-fn under(program: &[&str], command: Command) -> Command {
+pub(crate) fn under(program: &[&str], command: Command) -> Command {
     let Some((program, args)) = program.split_first() else {
         return command;
     };
     let mut outer = Command::new(program);
-    outer.args(args).arg(command.get_program());
+    outer
+        .args(args)
+        .arg(command.get_program())
+        .args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => outer.env(name, value),

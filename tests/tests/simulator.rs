@@ -70,6 +70,7 @@ planted! {
     a_new_id_for_a_repeated_send_is_found: NewIdOnResend within 100,
     a_send_that_is_queued_before_it_is_saved_is_found: QueueBeforeSave within 300,
     a_position_ahead_of_the_application_is_found: PositionAhead within 100,
+    filters_that_are_not_asked_are_found: ForgetFilters within 100,
 }
 
 /// Plays stories on all cores, and stops at the first that fails.
@@ -120,7 +121,7 @@ fn show(seed: u64) {
 fn happened_often_enough(tallies: &[Tally]) {
     type Count = fn(&Tally) -> u32;
     // A share of the stories, in percent. The first of them are what delivery stands on.
-    let wanted: [(&str, f64, Count); 17] = [
+    let wanted: [(&str, f64, Count); 21] = [
         ("lagging", 5.0, |tally| tally.lagging),
         ("rejoin", 5.0, |tally| tally.rejoin),
         ("resend", 5.0, |tally| tally.resend),
@@ -139,6 +140,10 @@ fn happened_often_enough(tallies: &[Tally]) {
         ("retention", 5.0, |tally| tally.trims),
         ("restored backup", 5.0, |tally| tally.restored),
         ("untold commit", 5.0, |tally| tally.untold),
+        ("a filter", 25.0, |tally| tally.asked),
+        ("a refusal of it", 25.0, |tally| tally.rejected),
+        ("a text changed by it", 25.0, |tally| tally.modified),
+        ("a verdict for a link that ended", 5.0, |tally| tally.late),
         ("five faults", 100.0, |tally| tally.faults / 5),
     ];
     let total = tallies.len() as f64;

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use chat_engine::json::{Input, LineError, Lines, parse_line};
-use chat_engine::{Code, Command, CommandId, Error, Event};
+use chat_engine::{Code, Command, CommandId, Error, Event, FileSource};
 
 use super::{Face, Purpose, Wish};
+use crate::bars;
 
 pub(super) struct Json<W> {
     out: W,
@@ -49,7 +50,7 @@ impl<W: Write> Face for Json<W> {
         let resolved: Result<_, LineError> = parse_line(line).and_then(resolve);
         match resolved {
             Ok((command, reference)) => Ok(vec![Wish {
-                command,
+                command: with_media_type(command),
                 purpose: Purpose::Asked(reference),
             }]),
             Err(error) => {
@@ -111,6 +112,20 @@ impl<W: Write> Face for Json<W> {
     fn asks(&self) -> bool {
         false
     }
+}
+
+/// A file whose line does not say what it is gets what its name says.
+fn with_media_type(mut command: Command) -> Command {
+    if let Command::SendFile {
+        source: FileSource::Path(path),
+        media_type,
+        ..
+    } = &mut command
+        && media_type.is_empty()
+    {
+        *media_type = bars::media_type(path);
+    }
+    command
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chat_engine::json::timestamp;
 use chat_engine::{
-    AccountName, Answer, ByeReason, Code, Command, CommandId, Content, Entry, Error, Event,
+    AccountName, Answer, BlobId, ByeReason, Code, Command, CommandId, Content, Entry, Error, Event,
     GapReason, HistoryFrom, HistoryItem, ItemState, Kind, Peer, PresenceState, Request, RoomName,
     Seq, UnixTime, limits,
 };
@@ -20,6 +21,7 @@ use chat_engine::{
 use super::sanitize::sanitize;
 use super::slash::{self, Context, HELP, Spoken, target};
 use super::{Face, Purpose, Wish, typed};
+use crate::bars::Bars;
 use crate::exit::complain;
 
 pub(super) struct Plain<W> {
@@ -32,6 +34,7 @@ pub(super) struct Plain<W> {
     /// Earlier messages to show at the start.
     backlog: u32,
     failed: bool,
+    bars: Bars,
 }
 
 /// What was shown of a conversation.
@@ -45,6 +48,8 @@ struct Seen {
     talk: bool,
     /// The last messages, and whether they are own.
     recent: VecDeque<(Seq, bool)>,
+    /// The last files.
+    files: VecDeque<(Seq, BlobId)>,
 }
 
 /// What an answer is for.
@@ -53,6 +58,8 @@ enum Asked {
     Enter(Peer),
     Backlog(Peer),
     History(Peer),
+    /// A command of the server's plugins, by its name.
+    Run(String),
     Other(&'static str),
 }
 
@@ -66,6 +73,7 @@ impl<W: Write> Plain<W> {
             asked: HashMap::new(),
             backlog,
             failed: false,
+            bars: Bars::new(),
         }
     }
 
@@ -76,7 +84,12 @@ impl<W: Write> Plain<W> {
             .map(|peer| format!("{} ", name(peer)))
             .unwrap_or_default();
         // What others wrote stays in its line.
-        writeln!(self.out, "{time}Z {place}{}", sanitize(text))
+        let text = sanitize(text);
+        let out = &mut self.out;
+        self.bars.aside(|| {
+            writeln!(out, "{time}Z {place}{text}")?;
+            out.flush()
+        })
     }
 
     fn note(&mut self, place: Option<&Peer>, text: &str) -> io::Result<()> {
@@ -85,7 +98,7 @@ impl<W: Write> Plain<W> {
 
     fn complain(&mut self, text: &str) {
         self.failed = true;
-        complain(&sanitize(text));
+        self.bars.aside(|| complain(&sanitize(text)));
     }
 
     fn entry(&mut self, peer: &Peer, entry: &Entry) -> io::Result<()> {
@@ -142,6 +155,9 @@ impl<W: Write> Plain<W> {
                 Some(Asked::Backlog(peer)) => self.backlog(&peer, items)?,
                 Some(Asked::History(peer)) => {
                     for item in items {
+                        if let Some(seen) = self.seen(&peer) {
+                            seen.note_file(&item.entry);
+                        }
                         let text = format!("[{}] {}", item.entry.seq, entry_text(&item.entry));
                         self.print(item.entry.time, Some(&peer), &text)?;
                     }
@@ -183,6 +199,14 @@ impl<W: Write> Plain<W> {
                     self.note(None, text.trim_end())?;
                 }
                 self.more(more)?;
+            }
+            Answer::Commands(items) => {
+                for item in items {
+                    self.note(None, format!("/{} {}", item.name, item.help).trim_end())?;
+                }
+                if items.is_empty() {
+                    self.note(None, "this server has no commands")?;
+                }
             }
             // The event of what happened follows, or there is nothing to see.
             _ => {
@@ -238,8 +262,14 @@ impl<W: Write> Plain<W> {
                 self.note(None, &text)?;
             }
             Event::Refused {
-                command, refusal, ..
+                command,
+                refusal,
+                id,
+                ..
             } => {
+                if let Some(id) = id {
+                    self.bars.end(*id);
+                }
                 let asked = command.and_then(|command| self.asked.remove(&command));
                 // What the start asked for itself goes with the link; why that ended is told anyway.
                 if matches!(asked, Some(Asked::Enter(_) | Asked::Backlog(_)))
@@ -253,7 +283,14 @@ impl<W: Write> Plain<W> {
                     }
                     _ => String::new(),
                 };
-                self.complain(&format!("{about}{refusal}"));
+                match asked {
+                    Some(Asked::Run(verb)) if refusal.code == Code::NoSuchCommand => {
+                        self.complain(&slash::no_such(&verb));
+                    }
+                    // Refused without a word: that it was refused is to be seen all the same.
+                    _ if refusal.text.is_empty() => self.complain("refused"),
+                    _ => self.complain(&format!("{about}{refusal}")),
+                }
             }
             Event::Answer {
                 command,
@@ -321,11 +358,33 @@ impl<W: Write> Plain<W> {
                 };
                 self.note(None, text.trim_end())?;
             }
+            Event::Progress { id, done, size, .. } => self.bars.show(*id, *done, *size),
+            Event::Acked { id, .. } => self.bars.end(*id),
+            Event::Fetched { id, path, .. } => {
+                self.bars.end(*id);
+                let path = path.as_deref().unwrap_or(Path::new("a stream"));
+                self.note(None, &format!("fetched {}", path.display()))?;
+            }
+            Event::Incoming { peer, incoming } => {
+                let (from, name, size) = (&incoming.from, &incoming.name, incoming.size);
+                let text = match incoming.is_over {
+                    false => format!(
+                        "{from} is sending the file {name} ({size} bytes); /get {} fetches it",
+                        incoming.blob
+                    ),
+                    true => format!("{from} gave up sending the file {name}"),
+                };
+                self.note(Some(peer), &text)?;
+            }
             Event::Notice { from, text, peer } => {
                 self.note(peer.as_ref(), &format!("notice from {from}: {text}"))?;
             }
-            Event::Canceled { id, .. } => self.note(None, &format!("{id} was taken back"))?,
+            Event::Canceled { id, .. } => {
+                self.bars.end(*id);
+                self.note(None, &format!("{id} was taken back"))?;
+            }
             Event::Unsent { id, kept, .. } => {
+                self.bars.end(*id);
                 let fate = match kept {
                     true => "was not acknowledged; it is sent at the next start",
                     false => "was not acknowledged, and is lost",
@@ -402,6 +461,7 @@ impl<W: Write> Face for Plain<W> {
                     _ => Asked::History(peer),
                 }
             }
+            (_, Command::Ask(Request::Command { name, .. })) => Asked::Run(name.clone()),
             (_, Command::Cancel(_)) => Asked::Other(""),
             (_, Command::Ask(_)) => Asked::Other("done"),
             _ => return,
@@ -440,10 +500,30 @@ impl<W> Context for Plain<W> {
         let mut fitting = recent.iter().rev().filter(|(_, mine)| *mine || !own);
         fitting.nth(back.checked_sub(1)?).map(|(seq, _)| *seq)
     }
+
+    fn file(&self, seq: Option<Seq>) -> Option<BlobId> {
+        let files = &self.seen.get(self.here.as_ref()?)?.files;
+        let found = match seq {
+            Some(seq) => files.iter().find(|(found, _)| *found == seq),
+            None => files.back(),
+        };
+        found.map(|(_, blob)| *blob)
+    }
 }
 
 impl Seen {
+    fn note_file(&mut self, entry: &Entry) {
+        if let Some(blob) = entry.body.blob {
+            self.files.retain(|(seq, _)| *seq != entry.seq);
+            self.files.push_back((entry.seq, blob));
+            if self.files.len() > RECENT {
+                self.files.pop_front();
+            }
+        }
+    }
+
     fn note(&mut self, entry: &Entry, own: bool) {
+        self.note_file(entry);
         self.last = self.last.max(entry.seq);
         if !is_talk(entry) {
             return;
@@ -483,8 +563,8 @@ fn entry_text(entry: &Entry) -> String {
             None => format!("<{from}> {text}"),
         },
         Content::File(offer) => format!(
-            "-- {from} offers the file {} ({} bytes)",
-            offer.name, offer.size
+            "-- {from} offers the file {} ({} bytes); /get {} fetches it",
+            offer.name, offer.size, entry.seq
         ),
         Content::Edit(text) => format!("-- {from} edited {about}: {text}"),
         Content::Redaction => format!("-- {from} deleted {about}"),

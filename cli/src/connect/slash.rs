@@ -1,9 +1,13 @@
 //! What people type in plain mode.
 
+use std::path::PathBuf;
+
 use chat_engine::{
-    AccountName, Body, Change, Command, HistoryFrom, Peer, PresenceState, Request, Role, RoomName,
-    SendId, Seq, Target, limits,
+    AccountName, BlobId, Body, Change, Command, FileSink, FileSource, HistoryFrom, Peer,
+    PresenceState, Request, Role, RoomName, SendId, Seq, Target, limits,
 };
+
+use crate::bars;
 
 /// What a line means.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +32,8 @@ pub(super) trait Context {
     fn here(&self) -> Option<&Peer>;
     /// The n-th last message there, from 1; of this account only, if `own`.
     fn recent(&self, back: usize, own: bool) -> Option<Seq>;
+    /// The file that this message offers there; without one, the last that was offered.
+    fn file(&self, seq: Option<Seq>) -> Option<BlobId>;
 }
 
 /// Reads a line. The error is for the person.
@@ -54,10 +60,12 @@ pub(super) const HELP: &[&str] = &[
     "/rooms, /names, /who: list rooms, members here, and who is online",
     "/history [COUNT]: earlier messages with their numbers; /search WORDS",
     "/reply N TEXT, /edit [N] TEXT, /delete [N], /react N EMOJI: N is a number, or -1 for the last message",
+    "/send PATH: send a file; /get [N or BLOB] [FOLDER or PATH]: fetch one, the last without N",
     "/topic TEXT, /invite NAME, /kick NAME, /ban NAME, /unban NAME, /role NAME ROLE",
     "/mute NAME [DURATION], /unmute NAME",
     "/away [TEXT], /back: say that you are away",
     "/outbox, /cancel ID: what is not acknowledged yet, and taking it back",
+    "/commands: what this server's plugins can do; /NAME or /run NAME [ARGUMENTS]: have it done",
     "/quit: leave; //text: send a text that begins with a slash",
 ];
 
@@ -107,6 +115,8 @@ impl<C: Context> Words<'_, C> {
                 let (seq, emoji) = self.seq_and_rest("/react N EMOJI")?;
                 self.send(Body::reaction(seq, emoji))
             }
+            "send" => self.send_file(),
+            "get" => self.get(),
             "topic" => self.send(Body::topic(self.rest("/topic TEXT")?)),
             "invite" => self.member("/invite NAME", Change::Invited),
             "kick" => self.member("/kick NAME", Change::Kicked),
@@ -131,11 +141,23 @@ impl<C: Context> Words<'_, C> {
             }
             "help" => Ok(Spoken::Help),
             "quit" | "exit" => Ok(Spoken::Command(Command::Leave { flush: true })),
-            unknown => Err(format!(
-                "there is no /{unknown}; did you mean /{}? /help lists all, // sends a slash",
-                nearest(unknown)
-            )),
+            "commands" => ask(Request::Commands),
+            "run" => {
+                let (name, args) = split(self.rest("/run NAME [ARGUMENTS]")?);
+                Ok(self.run(name, args))
+            }
+            long if long.len() > limits::NAME_BYTES => Err(no_such(long)),
+            // The server's plugins may know it.
+            other => Ok(self.run(other, self.words)),
         }
+    }
+
+    fn run(&self, name: &str, args: &str) -> Spoken {
+        Spoken::Command(Command::Ask(Request::Command {
+            target: self.context.here().map(target),
+            name: name.to_owned(),
+            args: args.to_owned(),
+        }))
     }
 
     fn create(&self) -> Result<Spoken, String> {
@@ -183,6 +205,36 @@ impl<C: Context> Words<'_, C> {
             from: HistoryFrom::End,
             limit: limit.min(limits::HISTORY_ITEMS as u32),
         })))
+    }
+
+    fn send_file(&self) -> Result<Spoken, String> {
+        let path = path(self.rest("/send PATH")?);
+        Ok(Spoken::Command(Command::SendFile {
+            target: target(here(self.context)?),
+            media_type: bars::media_type(&path),
+            source: FileSource::Path(path),
+            name: None,
+            id: None,
+            label: String::new(),
+        }))
+    }
+
+    fn get(&self) -> Result<Spoken, String> {
+        let (first, rest) = split(self.words);
+        let (blob, rest) = match (first.parse::<BlobId>(), self.seq(first)) {
+            (Ok(blob), _) => (Some(blob), rest),
+            (_, Ok(seq)) => (self.context.file(Some(seq)), rest),
+            _ => (self.context.file(None), self.words),
+        };
+        let none = "no file was offered there; /history shows the numbers of messages";
+        let place = if rest.is_empty() { "." } else { rest };
+        Ok(Spoken::Command(Command::Fetch {
+            blob: blob.ok_or(none)?,
+            sink: FileSink::Path(path(place)),
+            start: 0,
+            length: None,
+            label: String::new(),
+        }))
     }
 
     fn edit(&self) -> Result<Spoken, String> {
@@ -272,6 +324,14 @@ impl<C: Context> Words<'_, C> {
     }
 }
 
+/// As a shell reads it: what is typed here does not pass one.
+fn path(words: &str) -> PathBuf {
+    match (words.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+        _ => PathBuf::from(words),
+    }
+}
+
 fn here(context: &impl Context) -> Result<&Peer, String> {
     let nowhere = "say where: /join ROOM or /msg NAME";
     context.here().ok_or_else(|| nowhere.to_owned())
@@ -315,6 +375,14 @@ fn split(text: &str) -> (&str, &str) {
     (first, rest.trim_start())
 }
 
+/// What to say about a verb that neither this program nor the server knows.
+pub(super) fn no_such(verb: &str) -> String {
+    format!(
+        "there is no /{verb}; did you mean /{}? /help and /commands list all, // sends a slash",
+        nearest(verb)
+    )
+}
+
 fn nearest(word: &str) -> &'static str {
     let distance = |verb: &&&str| edits(word, verb);
     VERBS.iter().min_by_key(distance).copied().unwrap_or("help")
@@ -340,8 +408,9 @@ fn edits(one: &str, other: &str) -> usize {
 
 const VERBS: &[&str] = &[
     "join", "create", "part", "leave", "switch", "msg", "rooms", "names", "who", "history",
-    "search", "reply", "edit", "delete", "react", "topic", "invite", "kick", "ban", "unban",
-    "mute", "unmute", "role", "away", "back", "outbox", "cancel", "help", "quit", "exit",
+    "search", "send", "get", "reply", "edit", "delete", "react", "topic", "invite", "kick", "ban",
+    "unban", "mute", "unmute", "role", "away", "back", "outbox", "cancel", "help", "quit", "exit",
+    "commands", "run",
 ];
 
 /// Nobody means a verb of this length.
@@ -363,6 +432,10 @@ mod tests {
 
         fn recent(&self, back: usize, own: bool) -> Option<Seq> {
             (back == 1).then_some(if own { Seq(5) } else { Seq(9) })
+        }
+
+        fn file(&self, seq: Option<Seq>) -> Option<BlobId> {
+            (seq != Some(Seq(8))).then_some(BlobId([seq.map_or(1, |seq| seq.0 as u8); 16]))
         }
     }
 
@@ -415,6 +488,36 @@ mod tests {
     }
 
     #[test]
+    fn files_are_sent_by_path_and_fetched_by_number_or_id() {
+        let fetched = |line: &str| match command(line) {
+            Command::Fetch {
+                blob,
+                sink: FileSink::Path(path),
+                ..
+            } => (blob.0[0], path),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(fetched("/get"), (1, ".".into()));
+        assert_eq!(fetched("/get 7"), (7, ".".into()));
+        assert_eq!(fetched("/get -1 a b"), (9, "a b".into()));
+        assert_eq!(fetched("/get /tmp"), (1, "/tmp".into()));
+        assert_eq!(
+            fetched(&format!("/get {} x", "0b".repeat(16))),
+            (11, "x".into())
+        );
+        assert!(complaint("/get 8").contains("no file"));
+        let Command::SendFile {
+            source, media_type, ..
+        } = command("/send my cat.png")
+        else {
+            panic!("something else");
+        };
+        assert_eq!(source, FileSource::Path("my cat.png".into()));
+        assert_eq!(media_type, "image/png");
+        assert!(complaint("/send").contains("usage"));
+    }
+
+    #[test]
     fn every_verb_of_the_help_is_read() {
         for line in [
             "/part",
@@ -437,6 +540,8 @@ mod tests {
             "/back",
             "/outbox",
             "/cancel 1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d",
+            "/commands",
+            "/run help me",
             "/quit",
         ] {
             command(line);
@@ -470,9 +575,23 @@ mod tests {
     }
 
     #[test]
+    fn other_verbs_are_for_the_servers_plugins() {
+        let run = |name: &str, args: &str| {
+            Command::Ask(Request::Command {
+                target: Some(target(&lobby())),
+                name: name.into(),
+                args: args.into(),
+            })
+        };
+        assert_eq!(command("/roll 2d6 +1"), run("roll", "2d6 +1"));
+        assert_eq!(command("/run help dice"), run("help", "dice"));
+        assert_eq!(command("/run roll"), run("roll", ""));
+    }
+
+    #[test]
     fn an_unknown_verb_is_answered_with_the_nearest() {
-        assert!(complaint("/jion lobby").contains("did you mean /join?"));
-        assert!(complaint("/histroy").contains("did you mean /history?"));
+        assert!(no_such("jion").contains("did you mean /join?"));
+        assert!(no_such("histroy").contains("did you mean /history?"));
         assert!(complaint(&format!("/{}", "x".repeat(9999))).contains("did you mean"));
         assert!(complaint("/join").contains("usage"));
         assert!(complaint("/role bob king").contains("usage"));

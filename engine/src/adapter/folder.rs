@@ -1,10 +1,11 @@
 //! Folders and files that nobody else may read.
 
 #[cfg(feature = "sqlite")]
-use std::fs::{self, File};
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
 #[cfg(feature = "sqlite")]
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use crate::error::Error;
@@ -41,7 +42,6 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Makes renames and new files in the folder durable.
-#[cfg(feature = "sqlite")]
 pub(super) fn sync(folder: &Path) -> io::Result<()> {
     // Elsewhere a folder can't be opened like a file.
     if cfg!(unix) {

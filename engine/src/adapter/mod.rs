@@ -1,5 +1,7 @@
 //! The ports, filled: stores and profiles in SQLite and in memory.
 
+pub mod blobs;
+pub mod disk;
 mod fold;
 mod folder;
 mod history;
@@ -14,6 +16,8 @@ mod rules;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+pub use blobs::{DirBlobs, MemoryBlobs};
+pub use disk::DiskFiles;
 pub use known_hosts::KnownHosts;
 pub use lock::Lock;
 pub use memory::MemoryStore;

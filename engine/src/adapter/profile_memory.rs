@@ -7,7 +7,9 @@ use super::guard;
 use crate::error::Error;
 use crate::id::{ConversationId, SendId};
 use crate::model::Position;
-use crate::port::{BoxFuture, KnownServer, OutboxItem, Profile, ProfileChange, ProfileState};
+use crate::port::{
+    BoxFuture, KnownServer, OutboxItem, Profile, ProfileChange, ProfileState, TransferItem,
+};
 
 /// A profile in memory.
 #[derive(Default)]
@@ -24,6 +26,7 @@ struct State {
     orders: HashMap<SendId, u64>,
     positions: BTreeMap<ConversationId, Position>,
     servers: BTreeMap<String, KnownServer>,
+    transfers: BTreeMap<SendId, TransferItem>,
 }
 
 impl MemoryProfile {
@@ -68,6 +71,7 @@ impl State {
             outbox: self.outbox.values().cloned().collect(),
             positions: self.positions.values().cloned().collect(),
             servers: self.servers.values().cloned().collect(),
+            transfers: self.transfers(),
         }
     }
 
@@ -90,7 +94,19 @@ impl State {
             ProfileChange::PutServer(server) => {
                 self.servers.insert(server.address.clone(), server);
             }
+            ProfileChange::PutTransfer(item) => {
+                self.transfers.insert(item.id, item);
+            }
+            ProfileChange::DropTransfer(id) => {
+                self.transfers.remove(&id);
+            }
         }
+    }
+
+    fn transfers(&self) -> Vec<TransferItem> {
+        let mut items: Vec<_> = self.transfers.values().cloned().collect();
+        items.sort_by_key(|item| item.order);
+        items
     }
 
     fn drop_item(&mut self, id: SendId) {

@@ -21,10 +21,12 @@ use crate::port::{
     BoxFuture, ItemState, KnownServer, OutboxItem, Profile, ProfileChange, ProfileState,
 };
 
+mod transfers;
+
 /// A profile's database: "chPr".
 const PROFILE: Schema = Schema {
     application: 0x6368_5072,
-    steps: &[PROFILE_1],
+    steps: &[PROFILE_1, PROFILE_2],
 };
 
 const PROFILE_1: &str = "
@@ -61,6 +63,33 @@ CREATE TABLE positions (
 CREATE TABLE servers (
     address TEXT PRIMARY KEY,
     key BLOB NOT NULL
+) WITHOUT ROWID;
+";
+
+/// Transfers of files.
+const PROFILE_2: &str = "
+CREATE TABLE transfers (
+    id BLOB PRIMARY KEY,
+    place INTEGER NOT NULL,
+    label TEXT NOT NULL,
+    -- 1 an upload, 2 a download.
+    errand INTEGER NOT NULL,
+    -- Of an upload: 1 a conversation's id, 2 a room's name, 3 an account's name.
+    target_kind INTEGER,
+    target BLOB,
+    media_type TEXT,
+    modified INTEGER,
+    -- The file of an upload, the folder of a download; as the system has it.
+    path BLOB NOT NULL,
+    name TEXT NOT NULL,
+    -- Of the whole content; of a download, once the server said so.
+    size INTEGER,
+    blob BLOB,
+    start INTEGER,
+    length INTEGER,
+    hash BLOB,
+    boot TEXT,
+    synced INTEGER
 ) WITHOUT ROWID;
 ";
 
@@ -274,16 +303,16 @@ fn apply(connection: &Connection, change: &ProfileChange) -> rusqlite::Result<()
             sql("INSERT OR REPLACE INTO servers (address, key) VALUES (?1, ?2)")?
                 .execute(params![server.address, server.key])
         }
+        ProfileChange::PutTransfer(item) => return transfers::put(connection, item),
+        ProfileChange::DropTransfer(id) => {
+            sql("DELETE FROM transfers WHERE id = ?1")?.execute((id.0,))
+        }
     }
     .map(drop)
 }
 
 fn put_item(connection: &Connection, item: &OutboxItem) -> rusqlite::Result<()> {
-    let (target_kind, target): (u8, &[u8]) = match &item.target {
-        Target::Conversation(id) => (1, &id.0),
-        Target::Room(name) => (2, name.as_str().as_bytes()),
-        Target::Account(name) => (3, name.as_str().as_bytes()),
-    };
+    let (target_kind, target) = target_columns(&item.target);
     let (state, refusal): (u8, _) = match &item.state {
         ItemState::Pending => (1, None),
         ItemState::Sent => (2, None),
@@ -354,21 +383,33 @@ fn load(connection: &Connection) -> rusqlite::Result<ProfileState> {
         outbox,
         positions,
         servers,
+        transfers: transfers::load(connection)?,
     })
 }
 
-fn item(row: &Row<'_>) -> rusqlite::Result<OutboxItem> {
-    let target = row.get_ref(3)?.as_blob()?;
+fn target_columns(target: &Target) -> (u8, &[u8]) {
+    match target {
+        Target::Conversation(id) => (1, &id.0),
+        Target::Room(name) => (2, name.as_str().as_bytes()),
+        Target::Account(name) => (3, name.as_str().as_bytes()),
+    }
+}
+
+fn target(kind: u8, target: &[u8]) -> Option<Target> {
     let name = || std::str::from_utf8(target).ok();
-    let target = match row.get(2)? {
-        1_u8 => target
+    match kind {
+        1 => target
             .try_into()
             .ok()
             .map(|id| Target::Conversation(ConversationId(id))),
         2 => name().and_then(RoomName::stored).map(Target::Room),
         3 => name().and_then(AccountName::stored).map(Target::Account),
         _ => None,
-    };
+    }
+}
+
+fn item(row: &Row<'_>) -> rusqlite::Result<OutboxItem> {
+    let target = target(row.get(2)?, row.get_ref(3)?.as_blob()?);
     let state = match row.get(10)? {
         1_u8 => ItemState::Pending,
         2 => ItemState::Sent,

@@ -42,15 +42,27 @@ impl Asks {
         self.waiting.push_back(ask);
     }
 
+    /// Forgets a request that did not go out.
+    pub(super) fn abandon(&mut self, command: CommandId) {
+        self.waiting.retain(|ask| ask.command != command);
+    }
+
     /// The command of the next request to go out.
     pub(super) fn next_command(&self) -> Option<CommandId> {
         self.waiting.front().map(|ask| ask.command)
     }
 
     /// The next request to go out. `listed`: the server named the account's conversations, without
-    /// which nothing is asked again.
-    pub(super) fn next_request(&mut self, id: RequestId, listed: bool) -> Option<Request> {
-        if self.flying.len() >= limits::REQUESTS || (self.waiting.front()?.again && !listed) {
+    /// which nothing is asked again. `others`: requests that are under way beside these.
+    pub(super) fn next_request(
+        &mut self,
+        id: RequestId,
+        listed: bool,
+        others: usize,
+    ) -> Option<Request> {
+        if self.flying.len() + others >= limits::REQUESTS
+            || (self.waiting.front()?.again && !listed)
+        {
             return None;
         }
         let ask = self.waiting.pop_front()?;
@@ -79,6 +91,11 @@ impl Asks {
         }
         lost.reverse();
         lost
+    }
+
+    /// Requests of this link that wait for their answers.
+    pub(super) fn flying(&self) -> usize {
+        self.flying.len()
     }
 
     /// Whether all are answered.

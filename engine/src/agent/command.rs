@@ -1,13 +1,15 @@
 //! What an application wants of a client, and what it is told.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::file::{FileSink, FileSource};
 use crate::error::Error;
-use crate::id::{AccountId, ConversationId, DeviceId, Epoch, SendId, Seq};
+use crate::id::{AccountId, BlobId, ConversationId, DeviceId, Epoch, SendId, Seq};
 use crate::model::{
-    AccountName, Answer, Body, ByeReason, Entry, GapReason, Peer, Presence, PresenceState, Receipt,
-    Refusal, Request, Target, Welcome,
+    AccountName, Answer, Body, ByeReason, Entry, GapReason, Incoming, Peer, Presence,
+    PresenceState, Receipt, Refusal, Request, Target, Welcome,
 };
 
 /// Names a command of this run of the program; its answer carries the same number.
@@ -31,10 +33,48 @@ pub enum Command {
         /// [`limits::LABEL_BYTES`](crate::limits::LABEL_BYTES).
         label: String,
     },
-    /// Take an item out of the outbox. Answered by [`Event::Answer`] `Done`, or
+    /// Send a file into a conversation. Answered by [`Event::Queued`] once the file was looked at and
+    /// the profile knows of it, then [`Event::Progress`], and one of [`Event::Acked`],
+    /// [`Event::Refused`], or at the end [`Event::Unsent`]. It goes on after lost links and, where the
+    /// profile is durable, in the next run of the program.
+    SendFile {
+        /// Where to.
+        target: Target,
+        /// Where its bytes are.
+        source: FileSource,
+        /// What the others see as its name. `None`: that of the path.
+        name: Option<String>,
+        /// For example `image/png`; may be empty.
+        media_type: String,
+        /// The same id is the same entry, over restarts too. `None`: a new one.
+        id: Option<SendId>,
+        /// What the application calls it; kept with it. At most
+        /// [`limits::LABEL_BYTES`](crate::limits::LABEL_BYTES).
+        label: String,
+    },
+    /// Fetch a file, or a part of one. Answered by [`Event::Queued`], then [`Event::Progress`], and one
+    /// of [`Event::Fetched`], [`Event::Refused`], or at the end [`Event::Unsent`]. Nothing is
+    /// overwritten; until all of it is there and proven, it is called `NAME.part`. It goes on as
+    /// [`Command::SendFile`] does; the same wish again joins the one that is there.
+    Fetch {
+        /// Which, as an entry or [`Event::Incoming`] names it.
+        blob: BlobId,
+        /// Where its bytes go.
+        sink: FileSink,
+        /// The first byte that is wanted.
+        start: u64,
+        /// How many; `None`: all that follow.
+        length: Option<u64>,
+        /// What the application calls it; kept with it.
+        label: String,
+    },
+    /// Take an item out of the outbox, or end a transfer. Answered by [`Event::Answer`] `Done`, or
     /// [`Event::Refused`] `no_such_entry`; the send itself ends with [`Event::Canceled`]. An item that
     /// was already on its way may still arrive.
     Cancel(SendId),
+    /// Give up a command. A request that waits for a link is not asked; the answer of one that is on
+    /// its way still comes. The item of a send is cancelled, as by [`Command::Cancel`]. No answer.
+    Abandon(CommandId),
     /// Ask the server. Answered by [`Event::Answer`] or [`Event::Refused`]. Needs a link: without one
     /// it waits for the next, and is asked once.
     Ask(Request),
@@ -123,6 +163,41 @@ pub enum Event {
         label: String,
         /// Its id.
         id: SendId,
+    },
+    /// How far a transfer is. Merged, and told not too often.
+    Progress {
+        /// The command; `None` when an earlier run of the program began it.
+        command: Option<CommandId>,
+        /// Its label.
+        label: String,
+        /// Its id.
+        id: SendId,
+        /// Bytes that are through.
+        done: u64,
+        /// Of so many.
+        size: u64,
+    },
+    /// A file was fetched: all of it is there, proven, and durable.
+    Fetched {
+        /// The command; `None` when an earlier run of the program began it.
+        command: Option<CommandId>,
+        /// Its label.
+        label: String,
+        /// Its id.
+        id: SendId,
+        /// Which.
+        blob: BlobId,
+        /// Where it is, unless it went into a stream.
+        path: Option<PathBuf>,
+        /// BLAKE3 of the whole content.
+        hash: [u8; 32],
+    },
+    /// Somebody is sending a file, or gave it up. It can be fetched while it comes in.
+    Incoming {
+        /// Where.
+        peer: Peer,
+        /// What.
+        incoming: Incoming,
     },
     /// A command was answered.
     Answer {

@@ -13,6 +13,8 @@ pub(super) struct End {
     pub(super) error: Option<Error>,
     pub(super) reason: Option<ByeReason>,
     pub(super) stage: EndStage,
+    /// Nothing stayed open.
+    pub(super) settled: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,6 +56,7 @@ impl Agent {
             error,
             reason,
             stage: EndStage::Winding,
+            settled: false,
         });
     }
 
@@ -63,6 +66,10 @@ impl Agent {
             && matches!(self.link, Link::Idle)
             && self.saves.is_empty()
         {
+            let settled = self.asks.is_settled() && self.outbox.is_settled();
+            if let Some(end) = &mut self.end {
+                end.settled = settled;
+            }
             self.tell_open();
             self.set_end_stage(EndStage::Draining(now + limits::TAKE_WAIT));
         }
@@ -108,6 +115,14 @@ impl Agent {
             self.tell_ask_refused(&ask, refusal);
         }
         let kept = self.setup.durable;
+        for (command, id, label, goes_on) in self.transfers.open() {
+            self.queue.push(Event::Unsent {
+                command,
+                label,
+                id,
+                kept: kept && goes_on,
+            });
+        }
         for (item, callers) in self.outbox.open() {
             for (command, label) in callers_of(callers.to_vec(), item.label.clone()) {
                 self.queue.push(Event::Unsent {

@@ -64,8 +64,11 @@ impl Agent {
                 self.settle(id, conversation, seq, effects);
             }
             ToClient::Answer(request, answer) => {
-                let ask = self.asks.land(request).ok_or(Violation::Unexpected)?;
-                self.tell_answer(ask, answer);
+                let answer = self.handle_transfer_answer(request, answer, now, effects)?;
+                if let Some(answer) = answer {
+                    let ask = self.asks.land(request).ok_or(Violation::Unexpected)?;
+                    self.tell_answer(ask, answer);
+                }
             }
             ToClient::Error(request, refusal) => {
                 match self.outbox.handle_refused(request, &refusal, now.time) {
@@ -78,6 +81,7 @@ impl Agent {
                         self.save(failed, Vec::new(), effects);
                         self.tell_refused(settled, &refusal);
                     }
+                    None if self.handle_transfer_refused(request, &refusal, now, effects) => {}
                     None => {
                         let ask = self.asks.land(request).ok_or(Violation::Unexpected)?;
                         self.handle_ask_refused(ask, refusal);
@@ -113,6 +117,17 @@ impl Agent {
                 let event = Event::Notice { from, text, peer };
                 self.queue.push_signal(event);
             }
+            ToClient::Incoming(incoming) => {
+                if let Some(peer) = self.inbox.peer(incoming.conversation).cloned() {
+                    self.queue.push_signal(Event::Incoming { peer, incoming });
+                }
+            }
+            ToClient::Received { transfer, upto } => self.handle_received(transfer, upto, now)?,
+            ToClient::Piece(piece) => self.handle_piece(piece, effects)?,
+            ToClient::Fetched(fetched) => self.handle_fetched(fetched, effects)?,
+            ToClient::Stopped(stopped) => {
+                self.handle_stopped(stopped.transfer, stopped.refusal, now, effects);
+            }
             // These belong to the link itself, or to the time before the login.
             _ => return Err(Violation::Unexpected),
         }
@@ -142,13 +157,16 @@ impl Agent {
     }
 
     /// The server has a send, if it is still open here.
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         id: SendId,
         conversation: ConversationId,
         seq: Seq,
         effects: &mut Vec<Effect>,
     ) {
+        if self.transfers.knows(id) {
+            return self.settle_upload(id, conversation, seq, effects);
+        }
         let Some(target) = self.outbox.target(id).cloned() else {
             return;
         };
@@ -205,7 +223,7 @@ impl Agent {
         });
     }
 
-    fn peer_of(&self, target: &Target) -> Option<Peer> {
+    pub(super) fn peer_of(&self, target: &Target) -> Option<Peer> {
         match target {
             Target::Room(room) => Some(Peer::Room(room.clone())),
             Target::Account(account) => Some(Peer::Account(account.clone())),

@@ -333,6 +333,7 @@ impl Agent {
         }
         self.link = Link::Idle;
         self.outbox.handle_link_lost();
+        self.transfers.handle_link_lost();
         for ask in self.asks.handle_link_lost() {
             self.tell_ask_refused(&ask, Refusal::new(Code::Lost));
         }

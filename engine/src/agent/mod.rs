@@ -4,6 +4,7 @@ mod asks;
 mod check;
 mod command;
 mod end;
+mod file;
 mod frame;
 mod inbox;
 mod link;
@@ -29,12 +30,14 @@ use crate::port::{ProfileChange, Random};
 use asks::{Ask, Asks};
 use check::{check_body, check_request};
 use end::{End, EndStage};
+use file::{FetchWish, FileWish, Transfers};
 use inbox::Inbox;
 use link::Link;
 use outbox::{Caller, Outbox, Put, Settled};
 use queue::Queue;
 
 pub use command::{Command, CommandId, Event};
+pub use file::{Beginning, FileNews, FileSink, FileSource, FileWork, Written};
 pub use link::{Setup, TrustRule};
 
 /// The client's mind over many links, without I/O, clock or randomness of its own.
@@ -46,8 +49,9 @@ pub use link::{Setup, TrustRule};
 /// - [`poll_timeout`](Self::poll_timeout) says when to give it [`Input::Timeout`]; asked anew after
 ///   each of the above.
 ///
-/// Each of the first three may push [`Effect`]s, which are carried out in this order. Only saving
-/// and links have an outcome, which comes back as [`Input::Saved`] and [`Input::Ended`]. A driver
+/// Each of the first three may push [`Effect`]s, which are carried out in this order. Only saving,
+/// files and links have an outcome, which comes back as [`Input::Saved`], [`Input::File`] and
+/// [`Input::Ended`]. A driver
 /// needs nothing else; nor does a simulator, which can hold any outcome back as long as it likes.
 pub struct Agent {
     setup: Setup,
@@ -66,6 +70,7 @@ pub struct Agent {
     outbox: Outbox,
     inbox: Inbox,
     asks: Asks,
+    transfers: Transfers,
     queue: Queue,
     presence: Option<(PresenceState, String)>,
     leave: Option<Leave>,
@@ -99,6 +104,8 @@ pub enum Input {
     Ended(LinkNumber, Error),
     /// What [`Effect::Save`] wanted is durable, or was not written.
     Saved(Ticket, Result<(), Error>),
+    /// What became of an [`Effect::File`].
+    File(SendId, FileNews),
     /// It is [`Agent::poll_timeout`], or later.
     Timeout,
     /// Nobody will take events or give commands any more.
@@ -121,6 +128,9 @@ pub enum Effect {
     Cut,
     /// Write to the profile, in the order of these effects. Several may be written together.
     Save(Ticket, Vec<ProfileChange>),
+    /// Do something with the file of this transfer, in the order of these effects. Some have an outcome,
+    /// which comes back as [`Input::File`].
+    File(SendId, FileWork),
     /// Remember the key of the configured server, where accepted keys are shared by profiles.
     Remember([u8; 32]),
 }
@@ -134,6 +144,10 @@ pub struct LinkNumber(pub u64);
 enum AfterSave {
     Queued(u64),
     Canceled(CommandId, Settled),
+    /// A transfer, by its order.
+    Transfer(u64),
+    /// What to tell of it, and the command that is answered.
+    TransferCanceled(CommandId, Box<Event>),
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -149,6 +163,8 @@ impl Agent {
         let state = std::mem::take(&mut setup.state);
         let mut outbox = Outbox::default();
         outbox.load(state.outbox);
+        let mut transfers = Transfers::default();
+        transfers.load(state.transfers);
         let mut inbox = Inbox::default();
         inbox.load(setup.positions.take().unwrap_or(state.positions));
         Self {
@@ -164,6 +180,7 @@ impl Agent {
             outbox,
             inbox,
             asks: Asks::default(),
+            transfers,
             queue: Queue::default(),
             presence: None,
             leave: None,
@@ -179,6 +196,8 @@ impl Agent {
     /// Takes something that happened outside.
     pub fn handle(&mut self, input: Input, now: Now, effects: &mut Vec<Effect>) {
         match input {
+            // Somebody may have left before the start.
+            Input::Start if self.end.is_some() => {}
             Input::Start => self.connect(effects),
             Input::ServerKey {
                 link,
@@ -187,7 +206,8 @@ impl Agent {
             } => self.handle_server_key(link, key, fingerprint, effects),
             Input::Frame(link, frame) => self.handle_link_frame(link, frame, now, effects),
             Input::Ended(link, error) => self.handle_ended(link, error, now, effects),
-            Input::Saved(ticket, outcome) => self.handle_saved(ticket, &outcome),
+            Input::Saved(ticket, outcome) => self.handle_saved(ticket, &outcome, now, effects),
+            Input::File(id, news) => self.handle_file(id, news, now, effects),
             Input::Timeout => {}
             Input::AppGone => {
                 self.app_gone = true;
@@ -212,7 +232,11 @@ impl Agent {
         // Somebody who waits for a flush may still have to let it happen, or give up on it.
         let late = matches!(
             command,
-            Command::Trust(_) | Command::Cancel(_) | Command::Leave { .. } | Command::Outbox
+            Command::Trust(_)
+                | Command::Cancel(_)
+                | Command::Abandon(_)
+                | Command::Leave { .. }
+                | Command::Outbox
         );
         if self.end.is_some() || (self.leave.is_some() && !late) {
             return Err(Error::Closed);
@@ -249,6 +273,7 @@ impl Agent {
         let mut sooner = |time: Option<Time>| due = due.into_iter().chain(time).min();
         if self.link.is_up() {
             sooner(self.outbox.poll_timeout());
+            sooner(self.transfers.poll_timeout());
         }
         if let Link::Paused(until) = &self.link
             && !self.queue.is_full()
@@ -268,6 +293,19 @@ impl Agent {
     #[must_use]
     pub fn has_event(&self) -> bool {
         self.queue.has_event()
+    }
+
+    /// How many events wait to be taken that answer no command of this run.
+    #[must_use]
+    pub fn events_waiting(&self) -> usize {
+        self.queue.unasked()
+    }
+
+    /// At the end, once everything that stays open was told: whether nothing stayed open.
+    #[must_use]
+    pub fn is_settled(&self) -> Option<bool> {
+        let end = self.end.as_ref()?;
+        (end.stage != EndStage::Winding).then_some(end.settled)
     }
 
     /// Whether it is over: [`Event::Closed`] is in the queue or was taken, and nothing is left to do.
@@ -291,27 +329,62 @@ impl Agent {
                 id: send_id,
                 label,
             } => self.send((id, label), target, body, send_id, now, effects)?,
-            Command::Cancel(send_id) => match self.outbox.cancel(send_id) {
-                Some(settled) => {
-                    if settled.blocked && self.link.is_up() {
-                        effects.push(Effect::Write(ToServer::Cancel {
-                            target: settled.target.clone(),
-                            id: send_id,
-                        }));
-                    }
-                    let drop = vec![ProfileChange::DropItem(send_id)];
-                    self.save(drop, vec![AfterSave::Canceled(id, settled)], effects);
+            Command::SendFile {
+                target,
+                source,
+                name,
+                media_type,
+                id: send_id,
+                label,
+            } => {
+                let wish = FileWish {
+                    target,
+                    source,
+                    name,
+                    media_type,
+                    id: send_id,
+                    label,
+                };
+                self.send_file(id, wish, now, effects)?;
+            }
+            Command::Fetch {
+                blob,
+                sink,
+                start,
+                length,
+                label,
+            } => {
+                let wish = FetchWish {
+                    blob,
+                    sink,
+                    start,
+                    length,
+                    label,
+                };
+                self.fetch(id, wish, now, effects)?;
+            }
+            Command::Cancel(send_id) if self.transfers.knows(send_id) => {
+                self.cancel_transfer(id, send_id, effects);
+            }
+            Command::Cancel(send_id) => {
+                if !self.cancel(id, send_id, effects) {
+                    self.queue.push(Event::Refused {
+                        command: Some(id),
+                        label: String::new(),
+                        id: Some(send_id),
+                        refusal: Refusal::because(
+                            Code::NoSuchEntry,
+                            "there is no such message in the outbox; it may have arrived already",
+                        ),
+                    });
                 }
-                None => self.queue.push(Event::Refused {
-                    command: Some(id),
-                    label: String::new(),
-                    id: Some(send_id),
-                    refusal: Refusal::because(
-                        Code::NoSuchEntry,
-                        "there is no such message in the outbox; it may have arrived already",
-                    ),
-                }),
-            },
+            }
+            Command::Abandon(command) => {
+                self.asks.abandon(command);
+                if let Some(send_id) = self.outbox.sent_by(command) {
+                    self.cancel(id, send_id, effects);
+                }
+            }
             Command::Ask(request) => {
                 check_request(&request)?;
                 if self.asks.is_full() || self.queue.is_full() {
@@ -351,7 +424,12 @@ impl Agent {
                 }
                 self.queue.push(Event::Outbox {
                     command: id,
-                    items: self.outbox.list(),
+                    items: self
+                        .outbox
+                        .list()
+                        .into_iter()
+                        .chain(self.transfers.list())
+                        .collect(),
                 });
             }
             Command::Leave { flush: true } => self.leave = self.leave.or(Some(Leave::Flush)),
@@ -407,6 +485,22 @@ impl Agent {
         Ok(())
     }
 
+    /// Takes an item out of the outbox, if it is there.
+    fn cancel(&mut self, id: CommandId, send_id: SendId, effects: &mut Vec<Effect>) -> bool {
+        let Some(settled) = self.outbox.cancel(send_id) else {
+            return false;
+        };
+        if settled.blocked && self.link.is_up() {
+            effects.push(Effect::Write(ToServer::Cancel {
+                target: settled.target.clone(),
+                id: send_id,
+            }));
+        }
+        let drop = vec![ProfileChange::DropItem(send_id)];
+        self.save(drop, vec![AfterSave::Canceled(id, settled)], effects);
+        true
+    }
+
     fn new_send_id(&mut self, now: Now) -> SendId {
         let mut random = [0; 10];
         self.random.fill(&mut random);
@@ -424,7 +518,13 @@ impl Agent {
         }
     }
 
-    fn handle_saved(&mut self, ticket: Ticket, outcome: &Result<(), Error>) {
+    fn handle_saved(
+        &mut self,
+        ticket: Ticket,
+        outcome: &Result<(), Error>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
         for after in self.saves.remove(&ticket).unwrap_or_default() {
             match (after, outcome) {
                 (AfterSave::Queued(order), Ok(())) => {
@@ -438,6 +538,17 @@ impl Agent {
                         let text = format!("the message could not be kept: {error}");
                         self.tell_refused(settled, &Refusal::because(Code::Storage, text));
                     }
+                }
+                (AfterSave::Transfer(order), _) => {
+                    self.handle_transfer_saved(order, outcome, now, effects);
+                }
+                (AfterSave::TransferCanceled(command, canceled), _) => {
+                    self.queue.push(*canceled);
+                    self.queue.push(Event::Answer {
+                        command,
+                        answer: Answer::Done,
+                        peer: None,
+                    });
                 }
                 (AfterSave::Canceled(command, settled), _) => {
                     // Even if the item comes again at the next start, nothing sends it in this run.
@@ -498,9 +609,11 @@ impl Agent {
     fn advance(&mut self, now: Now, effects: &mut Vec<Effect>) {
         if self.end.is_none() {
             self.advance_link(now, effects);
+            self.advance_transfers(now, effects);
             let settled = self.leave == Some(Leave::Flush)
                 && self.saves.is_empty()
                 && self.asks.is_settled()
+                && self.transfers.is_settled()
                 && self.outbox.is_settled();
             if settled {
                 self.end(None, None, effects);
@@ -539,7 +652,7 @@ impl Agent {
                 .is_some_and(|ask| send_at.is_none_or(|send| ask < send));
             let message = if ask_first {
                 let listed = self.inbox.is_listed();
-                let request = self.asks.next_request(id, listed);
+                let request = self.asks.next_request(id, listed, self.transfers.asking());
                 request.map(|request| ToServer::Request(id, request))
             } else if self.outbox.flying() < credit {
                 self.outbox.next_send(id).map(ToServer::Send)

@@ -216,6 +216,13 @@ impl Outbox {
         self.remove(*self.orders.get(&id)?)
     }
 
+    /// The item that a command of this run made.
+    pub(super) fn sent_by(&self, command: CommandId) -> Option<SendId> {
+        let mut items = self.items.values();
+        let made = |item: &&Item| item.callers.iter().any(|(caller, _)| *caller == command);
+        items.find(made).map(|item| item.stored.id)
+    }
+
     /// The command that made the next item to go out; the first of all for an earlier run's.
     pub(super) fn next_command(&self) -> Option<CommandId> {
         let item = self.items.get(self.ready.first()?)?;

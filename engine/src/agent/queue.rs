@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::inbox::Mark;
 use super::{Event, LinkNumber};
-use crate::id::ConversationId;
+use crate::id::{BlobId, ConversationId, SendId};
 use crate::limits;
 use crate::model::{AccountName, Answer, Peer};
 
@@ -21,6 +21,8 @@ pub(super) struct Queue {
     passed: u64,
     bytes: usize,
     dropped: u64,
+    /// Events that answer commands of this run.
+    answers: usize,
     /// What the application holds, and has not said to be done with.
     held: Vec<(Mark, LinkNumber)>,
 }
@@ -39,6 +41,8 @@ enum Topic {
     Presence(AccountName),
     Typing(Peer, AccountName),
     Receipt(ConversationId, AccountName),
+    Transfer(SendId),
+    Incoming(BlobId),
 }
 
 impl Queue {
@@ -90,6 +94,7 @@ impl Queue {
         let place = self.passed;
         self.passed += 1;
         self.bytes -= queued.bytes;
+        self.answers -= usize::from(is_answer(&queued.event));
         if let Some(topic) = topic_of(&queued.event)
             && self.latest.get(&topic) == Some(&place)
         {
@@ -114,6 +119,12 @@ impl Queue {
         !self.events.is_empty() || self.dropped > 0
     }
 
+    /// How many events wait that answer no command: who counts commands without an answer has counted
+    /// those.
+    pub(super) fn unasked(&self) -> usize {
+        self.events.len() - self.answers + usize::from(self.dropped > 0)
+    }
+
     /// Whether nothing that adds to it should be begun.
     pub(super) fn is_full(&self) -> bool {
         self.events.len() >= limits::EVENTS || self.bytes >= limits::EVENT_BYTES
@@ -133,6 +144,7 @@ impl Queue {
     fn push_marked(&mut self, event: Event, mark: Option<(Mark, LinkNumber)>) {
         let bytes = weight(&event);
         self.bytes += bytes;
+        self.answers += usize::from(is_answer(&event));
         self.events.push_back(Queued { event, mark, bytes });
     }
 
@@ -150,6 +162,18 @@ impl Queue {
     }
 }
 
+/// Whether it is the last word about a command of this run.
+fn is_answer(event: &Event) -> bool {
+    match event {
+        Event::Acked { command, .. }
+        | Event::Refused { command, .. }
+        | Event::Canceled { command, .. }
+        | Event::Unsent { command, .. } => command.is_some(),
+        Event::Answer { .. } | Event::Outbox { .. } => true,
+        _ => false,
+    }
+}
+
 fn topic_of(event: &Event) -> Option<Topic> {
     match event {
         Event::Conversation(item) => Some(Topic::Conversation(item.id)),
@@ -159,6 +183,8 @@ fn topic_of(event: &Event) -> Option<Topic> {
             receipt.conversation,
             receipt.account.clone(),
         )),
+        Event::Progress { id, .. } => Some(Topic::Transfer(*id)),
+        Event::Incoming { incoming, .. } => Some(Topic::Incoming(incoming.blob)),
         _ => None,
     }
 }

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use async_io::Timer;
@@ -14,6 +14,7 @@ use event_listener::Event as Wakeup;
 use futures_lite::{AsyncRead, AsyncWrite, Future, FutureExt as _};
 
 use super::clock::Clock;
+use super::local_files::{OpenFiles, Streams};
 use super::random::OsRandom;
 use super::scratch;
 use crate::agent::{Agent, Command, CommandId, Effect, Event, Input, LinkNumber};
@@ -21,7 +22,7 @@ use crate::error::{Error, LinkFault};
 use crate::id::Ticket;
 use crate::limits;
 use crate::model::Time;
-use crate::port::{BoxFuture, Profile, ProfileChange, Random as _};
+use crate::port::{BoxFuture, Files, Profile, ProfileChange, Random as _};
 use crate::secure::{PublicKey, StaticKey};
 use crate::session::client::{ClientEvent, ClientSession};
 
@@ -34,9 +35,16 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 pub(crate) struct Shared {
     clock: Clock,
     state: Mutex<State>,
+    /// Streams of the application in place of files.
+    pub(crate) streams: Streams,
     /// The application waits for events.
     news: Wakeup,
+    /// The application is told that it has something to take.
+    hook: OnceLock<Hook>,
 }
+
+/// Called without a lock, from whatever thread has news.
+pub(crate) type Hook = Box<dyn Fn() + Send + Sync>;
 
 struct State {
     agent: Agent,
@@ -68,6 +76,7 @@ pub(crate) struct Driver {
     link: Option<Link>,
     jobs: VecDeque<Job>,
     job: Option<Working>,
+    files: OpenFiles,
     timer: Option<Timer>,
     /// When the timer rings.
     armed: Option<Time>,
@@ -107,6 +116,7 @@ impl Shared {
     pub(crate) fn new(agent: Agent) -> Arc<Self> {
         Arc::new(Self {
             clock: Clock::new(),
+            streams: Streams::default(),
             state: Mutex::new(State {
                 agent,
                 effects: Vec::new(),
@@ -115,6 +125,7 @@ impl Shared {
                 ended: false,
             }),
             news: Wakeup::new(),
+            hook: OnceLock::new(),
         })
     }
 
@@ -137,6 +148,32 @@ impl Shared {
             }
             listener.await;
         }
+    }
+
+    /// The next event, or the end of them, if it is there now.
+    pub(crate) fn poll_event(&self) -> Poll<Option<Event>> {
+        self.take_event().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) has an answer.
+    pub(crate) fn has_news(&self) -> bool {
+        let state = self.lock();
+        state.agent.has_event() || state.ended || state.driver_gone
+    }
+
+    pub(crate) fn events_waiting(&self) -> usize {
+        self.lock().agent.events_waiting()
+    }
+
+    pub(crate) fn is_settled(&self) -> Option<bool> {
+        let state = self.lock();
+        let settled = state.agent.is_settled();
+        settled.or_else(|| state.driver_gone.then_some(false))
+    }
+
+    /// Sets the hook, once.
+    pub(crate) fn set_hook(&self, hook: Hook) {
+        let _ = self.hook.set(hook);
     }
 
     /// Nobody will ask for events or give commands any more.
@@ -179,6 +216,9 @@ impl Shared {
         }
         if news {
             self.news.notify(usize::MAX);
+            if let Some(hook) = self.hook.get() {
+                hook();
+            }
         }
     }
 
@@ -195,6 +235,7 @@ impl Driver {
         key: Arc<StaticKey>,
         profile: Arc<dyn Profile>,
         remember: Remember,
+        files: Arc<dyn Files>,
     ) -> Self {
         Self {
             shared,
@@ -205,6 +246,7 @@ impl Driver {
             link: None,
             jobs: VecDeque::new(),
             job: None,
+            files: OpenFiles::new(files),
             timer: None,
             armed: None,
         }
@@ -223,7 +265,7 @@ impl Driver {
             for effect in effects {
                 self.carry_out(effect);
             }
-            let worked = self.poll_job(cx);
+            let worked = self.poll_job(cx) | self.poll_files(cx);
             let linked = self.poll_link(cx);
             if self.is_over() {
                 return Poll::Ready(());
@@ -272,6 +314,7 @@ impl Driver {
             Effect::Cut => self.link = None,
             Effect::Save(ticket, changes) => self.jobs.push_back(Job::Save(ticket, changes)),
             Effect::Remember(key) => self.jobs.push_back(Job::Remember(key)),
+            Effect::File(id, work) => self.files.push(id, work),
         }
     }
 
@@ -304,6 +347,15 @@ impl Driver {
         }
         self.job = None;
         true
+    }
+
+    fn poll_files(&mut self, cx: &mut Context<'_>) -> bool {
+        let news = self.files.poll(&self.shared.streams, cx);
+        let moved = !news.is_empty();
+        for (id, news) in news {
+            self.shared.input(Input::File(id, news));
+        }
+        moved
     }
 
     /// All changes that wait go into one write: a commit costs the same for many.

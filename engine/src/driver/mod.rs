@@ -3,6 +3,8 @@
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod crew;
+mod files;
+pub(crate) mod local_files;
 pub(crate) mod outlet;
 pub(crate) mod random;
 pub(crate) mod scratch;

@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use super::files::Transfers;
 use crate::limits;
 use crate::model::ByeReason;
 
 /// The hub's end of a link: frames are put in on one side and taken out by the link's task.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Outlet {
+    /// Files on their way over this link.
+    pub(crate) transfers: Transfers,
     inner: Mutex<Inner>,
     /// Frames of the link that the hub has not seen yet.
     inlet: AtomicUsize,
@@ -20,6 +23,8 @@ pub(crate) struct Outlet {
 struct Inner {
     control: VecDeque<Arc<[u8]>>,
     text: VecDeque<Arc<[u8]>>,
+    /// Bounded by the windows of the downloads, and not counted in `bytes`.
+    bulk: VecDeque<Vec<u8>>,
     bytes: usize,
     waker: Option<Waker>,
     entered: bool,
@@ -36,6 +41,8 @@ pub(crate) enum Lane {
     Control,
     /// In order: entries, gaps, acks.
     Text,
+    /// Pieces of files: when there is nothing else.
+    Bulk,
 }
 
 /// What a link's task takes out at a time.
@@ -66,8 +73,33 @@ impl Outlet {
         match lane {
             Lane::Control => inner.control.push_back(frame),
             Lane::Text => inner.text.push_back(frame),
+            Lane::Bulk => inner.bulk.push_back(frame.to_vec()),
         }
         !std::mem::replace(&mut inner.touched, true) || inner.overflow
+    }
+
+    /// Puts pieces in, which go when nothing else waits, and wakes the link.
+    pub(crate) fn push_bulk(&self, frames: Vec<Vec<u8>>) {
+        let mut inner = self.lock();
+        if inner.closing.is_some() || inner.overflow {
+            return;
+        }
+        inner.bulk.extend(frames);
+        let is_news = !std::mem::replace(&mut inner.touched, true);
+        drop(inner);
+        if is_news {
+            self.wake();
+        }
+    }
+
+    /// The next piece, unless something goes before it: what was put in before must not come after it,
+    /// or a peer would get the pieces of a download before it hears that there is one.
+    pub(crate) fn pop_bulk(&self) -> Option<Vec<u8>> {
+        let mut inner = self.lock();
+        match inner.control.is_empty() && inner.text.is_empty() {
+            true => inner.bulk.pop_front(),
+            false => None,
+        }
     }
 
     pub(crate) fn enter(&self) -> bool {
@@ -169,6 +201,16 @@ mod tests {
         assert!(outlet.push(Lane::Text, frame(limits::OUTLET_BYTES)));
         assert!(outlet.take(true, Waker::noop()).unwrap().overflow);
         assert!(!outlet.push(Lane::Text, frame(1)), "nothing more is kept");
+    }
+
+    #[test]
+    fn a_piece_waits_for_what_was_put_in_before_it() {
+        let outlet = Outlet::default();
+        outlet.push(Lane::Control, frame(1));
+        outlet.push_bulk(vec![vec![0; 2]]);
+        assert_eq!(outlet.pop_bulk(), None);
+        assert!(outlet.take(false, Waker::noop()).is_some());
+        assert_eq!(outlet.pop_bulk(), Some(vec![0; 2]));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,7 @@ use futures_lite::{AsyncRead, AsyncWrite, Future, FutureExt};
 
 use super::clock::Clock;
 use super::crew::Crew;
+use super::files::Files;
 use super::outlet::{Lane, Outlet};
 use super::random::OsRandom;
 use super::server_link;
@@ -23,7 +24,9 @@ use crate::hub::{Effect, Hub, Input, Load, Loaded};
 use crate::id::{LinkId, Ticket};
 use crate::limits;
 use crate::model::{AdminAnswer, Code, Refusal, Time, ToClient};
-use crate::port::{BoxFuture, Committed, Random, Store, Write};
+use crate::port::{
+    Ask, Blobs, BoxFuture, Committed, FromHooks, HookSet, Hooks, News, Random, Store, Write,
+};
 use crate::secure::{self, StaticKey};
 use crate::wire;
 
@@ -33,7 +36,9 @@ pub(crate) struct Shared {
     pub(crate) key: Arc<StaticKey>,
     pub(crate) crew: Arc<Crew>,
     sockets: Arc<Sockets>,
+    pub(super) files: Files,
     store: Arc<dyn Store>,
+    pub(crate) hooks: Option<Arc<dyn Hooks>>,
     inbox: Mutex<Inbox>,
     outlets: Mutex<Outlets>,
     /// Most streams that are accepted at a time.
@@ -63,6 +68,8 @@ impl Shared {
     pub(crate) fn new(
         key: StaticKey,
         store: Arc<dyn Store>,
+        blobs: Arc<dyn Blobs>,
+        hooks: Option<Arc<dyn Hooks>>,
         streams: usize,
     ) -> std::io::Result<Arc<Self>> {
         let sockets = Arc::new(Sockets::new()?);
@@ -71,7 +78,9 @@ impl Shared {
             key: Arc::new(key),
             crew: Arc::new(Crew::new(Arc::clone(&sockets))),
             sockets,
+            files: Files::new(blobs),
             store,
+            hooks,
             inbox: Mutex::default(),
             outlets: Mutex::default(),
             streams,
@@ -146,6 +155,7 @@ impl Shared {
         self.tell([Input::Accepted {
             link: id,
             from: address_group(from),
+            address: from.map_or_else(String::new, |from| from.to_canonical().to_string()),
         }]);
         let shared = Arc::clone(self);
         self.crew
@@ -182,11 +192,21 @@ pub(crate) async fn run_hub(shared: Arc<Shared>, mut hub: Hub) {
         effects: Vec::new(),
         touched: Vec::new(),
         writes: Vec::new(),
+        asks: Vec::new(),
+        news: Vec::new(),
         drained: false,
     };
+    let hooks = shared.hooks.clone();
+    let mut observed = false;
+    if let Some(hooks) = &hooks {
+        let subscriptions = hooks.subscriptions();
+        observed = subscriptions.hooks.contains(HookSet::TAIL);
+        hub.subscribe(subscriptions);
+    }
     hub.start(shared.clock.now(), &mut driver.effects);
     driver.perform();
     let mut tail = store.next();
+    let mut said = hooks.as_ref().map(|hooks| hooks.next());
     let mut timer = Timer::never();
     let mut armed: Option<Time> = None;
     while !driver.drained {
@@ -196,12 +216,29 @@ pub(crate) async fn run_hub(shared: Arc<Shared>, mut hub: Hub) {
             timer.set_at(shared.clock.instant(due));
             armed = Some(due);
         }
-        let woken = poll_fn(|cx| shared.poll_hub(cx, &mut tail, &mut timer)).await;
+        let woken = poll_fn(|cx| shared.poll_hub(cx, &mut tail, &mut said, &mut timer)).await;
         let now = shared.clock.now();
         if let Some(committed) = woken.committed {
             tail = store.next();
+            if observed && committed.iter().any(is_entry) {
+                driver.news.push(News::Tail);
+            }
             for committed in committed {
                 hub.handle(Input::Committed(committed), now, &mut driver.effects);
+            }
+        }
+        if let Some(from_hooks) = woken.said {
+            said = hooks.as_ref().map(|hooks| hooks.next());
+            if from_hooks.is_empty() {
+                said = None;
+                observed = false;
+                hub.handle(Input::HooksGone, now, &mut driver.effects);
+            }
+            for from_hooks in from_hooks {
+                if let FromHooks::Subscriptions(subscriptions) = &from_hooks {
+                    observed = subscriptions.hooks.contains(HookSet::TAIL);
+                }
+                hub.handle(Input::Hooks(from_hooks), now, &mut driver.effects);
             }
         }
         for input in woken.inputs {
@@ -225,7 +262,10 @@ pub(crate) async fn run_hub(shared: Arc<Shared>, mut hub: Hub) {
         }
         driver.perform();
     }
-    drop(tail);
+    drop((tail, said));
+    if let Some(hooks) = hooks {
+        hooks.close().await;
+    }
     store.close().await;
     let _ = shared.stopped.set(()).await;
     shared.crew.stop();
@@ -234,6 +274,7 @@ pub(crate) async fn run_hub(shared: Arc<Shared>, mut hub: Hub) {
 struct Woken {
     inputs: Vec<Input>,
     committed: Option<Vec<Committed>>,
+    said: Option<Vec<FromHooks>>,
     due: bool,
 }
 
@@ -242,22 +283,28 @@ impl Shared {
         &self,
         cx: &mut Context<'_>,
         tail: &mut BoxFuture<'_, Vec<Committed>>,
+        said: &mut Option<BoxFuture<'_, Vec<FromHooks>>>,
         timer: &mut Timer,
     ) -> Poll<Woken> {
         let committed = match tail.as_mut().poll(cx) {
             Poll::Ready(committed) => Some(committed),
             Poll::Pending => None,
         };
+        let said = match said.as_mut().map(|said| said.as_mut().poll(cx)) {
+            Some(Poll::Ready(said)) => Some(said),
+            _ => None,
+        };
         let due = Pin::new(timer).poll(cx).is_ready();
         let mut inbox = lock(&self.inbox);
         let inputs = std::mem::take(&mut inbox.inputs);
-        if inputs.is_empty() && committed.is_none() && !due {
+        if inputs.is_empty() && committed.is_none() && said.is_none() && !due {
             inbox.waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
         Poll::Ready(Woken {
             inputs,
             committed,
+            said,
             due,
         })
     }
@@ -269,6 +316,8 @@ struct HubDriver<'a> {
     /// Links to wake once the batch is through, so that its frames travel together.
     touched: Vec<Arc<Outlet>>,
     writes: Vec<(Ticket, Write)>,
+    asks: Vec<Ask>,
+    news: Vec<News>,
     drained: bool,
 }
 
@@ -313,10 +362,16 @@ impl HubDriver<'_> {
                 Effect::Verify(ticket, password, verifier) => {
                     self.shared.verify(ticket, password, verifier);
                 }
+                Effect::Ask(ask) => self.asks.push(ask),
+                Effect::Tell(news) => self.news.push(news),
                 Effect::Admin(id, answer) => {
                     if let Some(sender) = lock(&self.shared.admins).remove(&id) {
                         let _ = sender.try_send(answer);
                     }
+                }
+                Effect::File(work) => {
+                    let outlet = |link| outlets.get(link).cloned();
+                    self.shared.files.perform(self.shared, work, outlet);
                 }
                 Effect::Drained => self.drained = true,
             }
@@ -324,6 +379,14 @@ impl HubDriver<'_> {
         drop(outlets);
         if !self.writes.is_empty() {
             self.shared.store.submit(std::mem::take(&mut self.writes));
+        }
+        if let Some(hooks) = &self.shared.hooks {
+            if !self.asks.is_empty() {
+                hooks.ask(std::mem::take(&mut self.asks));
+            }
+            if !self.news.is_empty() {
+                hooks.tell(std::mem::take(&mut self.news));
+            }
         }
         for outlet in self.touched.drain(..) {
             outlet.wake();
@@ -362,6 +425,10 @@ impl Shared {
                     .search(places, text, before, limits::PAGE_ITEMS, limits::PAGE_BYTES)
                     .await
                     .map(Loaded::Search),
+                Load::Blob(blob) => {
+                    let found = store.blob(blob).await;
+                    found.map(|place| Loaded::Blob(place.map(Box::new)))
+                }
             };
             shared.tell([Input::Loaded(ticket, loaded)]);
         };
@@ -410,6 +477,7 @@ async fn accept(shared: Arc<Shared>, listener: Listener) {
                 Ok((stream, peer)) => {
                     // Frames are packed by us; waiting for more would only add delay.
                     let _ = stream.set_nodelay(true);
+                    leave_unsent(&stream);
                     match shared.sockets.stream(stream) {
                         Ok(stream) => shared.adopt(stream, Some(peer.ip())).detach(),
                         Err(error) => tracing::warn!(%error, "cannot serve a stream"),
@@ -434,6 +502,14 @@ impl Shared {
         self.crew.spawn(task).detach();
         Ok(())
     }
+}
+
+/// Leaves what the network does not take yet with us, where what people say can go before it.
+fn leave_unsent(stream: &TcpStream) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(limits::UNSENT_BYTES);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = stream;
 }
 
 /// Listens on every address that a name stands for; the first that works.
@@ -477,6 +553,10 @@ fn address_group(from: Option<IpAddr>) -> u64 {
         Some(IpAddr::V4(address)) => u64::from(address.to_bits()),
         Some(IpAddr::V6(address)) => (address.to_bits() >> 64) as u64,
     }
+}
+
+const fn is_entry(committed: &Committed) -> bool {
+    matches!(committed, Committed::Entry { .. })
 }
 
 fn slot(id: LinkId) -> usize {

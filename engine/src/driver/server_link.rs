@@ -19,7 +19,7 @@ use crate::error::{Error, LinkFault};
 use crate::hub::Input;
 use crate::id::LinkId;
 use crate::limits;
-use crate::model::{ByeReason, Time, ToClient};
+use crate::model::{ByeReason, Time, ToClient, ToServer};
 use crate::session::server::{ServerEvent, ServerSession};
 use crate::wire;
 
@@ -63,6 +63,7 @@ where
         }
     };
     drop(link);
+    outlet.transfers.stop_all();
     shared.tell([Input::Gone { link: id, reason }]);
 }
 
@@ -76,7 +77,7 @@ enum End {
 }
 
 struct Link<'a, S> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     stream: S,
     id: LinkId,
     outlet: &'a Outlet,
@@ -208,6 +209,16 @@ where
                 waiting.drain(..fits);
             }
         }
+        // Pieces of files, one at a time: whatever else comes meanwhile goes before the next one.
+        while self.waiting.is_none()
+            && self.sealed.len() - self.written < limits::BULK_AHEAD
+            && let Some(piece) = self.outlet.pop_bulk()
+        {
+            let mut frames = std::iter::once(piece.as_slice());
+            self.session
+                .seal(&mut frames, &mut self.sealed, now)
+                .map_err(End::Failed)?;
+        }
         Ok(())
     }
 
@@ -251,6 +262,18 @@ where
                         key,
                         login,
                     });
+                }
+                Ok(Some(ServerEvent::Frame(ToServer::Chunk(chunk)))) => {
+                    let taken = self.outlet.transfers.chunk(self.shared, chunk);
+                    if let Err(violation) = taken {
+                        break Some(End::Failed(violation.into()));
+                    }
+                }
+                Ok(Some(ServerEvent::Frame(ToServer::Taken { transfer, upto }))) => {
+                    let taken = self.outlet.transfers.taken(self.shared, transfer, upto);
+                    if let Err(violation) = taken {
+                        break Some(End::Failed(violation.into()));
+                    }
                 }
                 Ok(Some(ServerEvent::Frame(message))) => {
                     self.outlet.sent();

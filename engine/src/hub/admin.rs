@@ -24,6 +24,13 @@ impl Hub {
             return Err(Code::Draining.into());
         }
         match wish {
+            // The driver takes these to where the plugins are.
+            Admin::Plugins | Admin::ReloadPlugin { .. } => {
+                return Err(Refusal::because(
+                    Code::NotSupported,
+                    "this server has no plugins",
+                ));
+            }
             Admin::AddAccount {
                 name,
                 password,
@@ -76,6 +83,23 @@ impl Hub {
                 let account = self.known(&name)?;
                 let change = DirectoryChange::SetRights(account, rights);
                 self.admin_write(id, vec![change], AdminAnswer::Done, out);
+            }
+            Admin::Rooms { after } => {
+                let answer = self.operator_rooms(after.as_deref());
+                out.push(Effect::Admin(id, Ok(answer)));
+            }
+            Admin::Members { room, after } => {
+                let answer = self.operator_members(&room, after.as_deref())?;
+                out.push(Effect::Admin(id, Ok(answer)));
+            }
+            Admin::Change { .. } => return Err(Code::NotSupported.into()),
+            Admin::SetRegistration(registration) => {
+                self.policy.registration = registration;
+                out.push(Effect::Admin(id, Ok(AdminAnswer::Done)));
+            }
+            Admin::Stats => {
+                let answer = AdminAnswer::Stats(self.stats());
+                out.push(Effect::Admin(id, Ok(answer)));
             }
             Admin::Accounts { after, limit } => {
                 let items = self

@@ -66,7 +66,11 @@ impl Hub {
             && let Some(target) = entry.body.target
         {
             room.blank(target);
+            self.end_fetches(entry.conversation, target, out);
         }
+        let Some(room) = self.rooms.get_mut(&entry.conversation) else {
+            return;
+        };
         if let Some(member) = room.members.get_mut(&entry.from)
             && entry.body.kind.counts_unread()
         {
@@ -84,6 +88,7 @@ impl Hub {
         }
         for update in &updates {
             self.member_changed(update, entry, out);
+            self.review_transfers(entry.conversation, Some(update.account), out);
         }
         let append = match pending {
             Some(Pending::Append(append)) => Some(append),

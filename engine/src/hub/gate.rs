@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::Effect;
 use crate::id::LinkId;
 use crate::limits;
-use crate::model::{Code, Refusal, Time};
+use crate::model::{Code, Login, Refusal, Time};
 
 /// Links before their login, oldest first, and how often somebody tried.
 ///
@@ -19,6 +19,17 @@ pub(super) struct Gate {
     from: HashMap<LinkId, u64>,
     counts: HashMap<u64, usize>,
     tries: Tries,
+    /// Links that plugins were asked about.
+    asked: HashMap<LinkId, Vetting>,
+}
+
+/// How far plugins are with a link.
+#[derive(Debug)]
+enum Vetting {
+    /// They were asked. It may have said meanwhile who it is.
+    Asked(Option<([u8; 32], Box<Login>)>),
+    /// Its login will be refused for this reason.
+    Refused(String),
 }
 
 impl Default for Gate {
@@ -29,6 +40,7 @@ impl Default for Gate {
             from: HashMap::new(),
             counts: HashMap::new(),
             tries: Tries::default(),
+            asked: HashMap::new(),
         }
     }
 }
@@ -65,11 +77,50 @@ impl Gate {
         self.from.get(&link).copied()
     }
 
+    /// Plugins are asked about a link: its login waits.
+    pub(super) fn ask(&mut self, link: LinkId) {
+        self.asked.insert(link, Vetting::Asked(None));
+    }
+
+    /// Hands a login on, with the reason for which it is to be refused. `None` when it waits.
+    pub(super) fn hold(
+        &mut self,
+        link: LinkId,
+        key: [u8; 32],
+        login: Box<Login>,
+    ) -> Option<(Box<Login>, Option<String>)> {
+        match self.asked.get_mut(&link) {
+            None => Some((login, None)),
+            Some(Vetting::Asked(held)) => {
+                // Who logs in twice is served once.
+                held.get_or_insert((key, login));
+                None
+            }
+            Some(Vetting::Refused(reason)) => Some((login, Some(std::mem::take(reason)))),
+        }
+    }
+
+    /// Plugins have said what they think of a link; its login, if it waited.
+    pub(super) fn vetted(
+        &mut self,
+        link: LinkId,
+        reason: Option<String>,
+    ) -> Option<([u8; 32], Box<Login>)> {
+        let Some(Vetting::Asked(held)) = self.asked.remove(&link) else {
+            return None;
+        };
+        if let Some(reason) = reason {
+            self.asked.insert(link, Vetting::Refused(reason));
+        }
+        held
+    }
+
     /// The link logged in or ended.
     pub(super) fn gone(&mut self, link: LinkId) {
         let Some(from) = self.from.remove(&link) else {
             return;
         };
+        self.asked.remove(&link);
         if let Some(count) = self.counts.get_mut(&from) {
             *count -= 1;
             if *count == 0 {

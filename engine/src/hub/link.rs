@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::sending::Hold;
 use crate::id::{AccountId, ConversationId, DeviceId, LinkId, RequestId, SendId};
 use crate::limits;
-use crate::model::{Position, Time};
+use crate::model::{Position, PresenceState, Time};
 
 /// A link that is logged in.
 #[derive(Debug)]
@@ -30,13 +30,17 @@ pub(super) struct Link {
     pub(super) requests: usize,
     /// Conversations whose later sends are refused until this one comes again.
     pub(super) blocked: HashMap<ConversationId, (RequestId, SendId)>,
-    /// Conversations whose sends wait. Each holds at least one send or look-up, so that there are no
-    /// more of them than unanswered sends.
+    /// Conversations whose sends wait. Each holds at least one send, look-up or question, or a wish for
+    /// a change, so that there are no more of them than unanswered sends and requests.
     pub(super) held: Vec<Hold>,
     /// Conversations in which it said that somebody is writing, and when it may again.
     pub(super) typing: Vec<(ConversationId, Time)>,
     /// Until when its requests for lists are paid for.
     lists_paid: Time,
+    /// Commands that plugins were asked for.
+    pub(super) commands: usize,
+    /// Plugins are asked about its presence; what it said of itself since, the last of it.
+    pub(super) presence: Option<Option<(PresenceState, String)>>,
 }
 
 /// Links by number. The lower half of a [`LinkId`] is an index, so that the fan-out does not hash.
@@ -63,7 +67,14 @@ impl Link {
             held: Vec::new(),
             typing: Vec::new(),
             lists_paid: Time(0),
+            commands: 0,
+            presence: None,
         }
+    }
+
+    /// Whether nothing is waited for that was sent.
+    pub(super) const fn is_quiet(&self) -> bool {
+        self.sends == 0 && self.commands == 0
     }
 
     /// Lists cost the hub more than anything else that one frame can ask for.
@@ -92,6 +103,19 @@ impl Link {
         self.held
             .iter_mut()
             .find(|hold| hold.conversation == conversation)
+    }
+
+    /// The same, made where there is none.
+    pub(super) fn hold_or_new(&mut self, conversation: ConversationId) -> &mut Hold {
+        let found = self
+            .held
+            .iter()
+            .position(|hold| hold.conversation == conversation);
+        let index = found.unwrap_or_else(|| {
+            self.held.push(Hold::new(conversation));
+            self.held.len() - 1
+        });
+        &mut self.held[index]
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::ops::Bound;
 
+use super::room::RoomState;
 use super::visible::visible;
 use super::{Asked, ConversationId, Effect, Hub, Load, Pending, limits};
 use crate::model::{
-    Answer, Code, Conversation, DeviceItem, HistoryFrom, MemberItem, PresenceState, Refusal,
-    RoomItem, RoomName, Standing, Target, WhoItem,
+    AdminAnswer, Answer, Code, Conversation, DeviceItem, HistoryFrom, MemberItem, PresenceState,
+    Refusal, RoomItem, RoomName, ServerStats, Standing, Target, WhoItem,
 };
 
 impl Hub {
@@ -47,6 +48,56 @@ impl Hub {
         if !room.is_in(asked.account) {
             return Err(Code::NotAMember.into());
         }
+        let (items, next) = self.members_of(room, after);
+        Ok(Answer::Members(items, next))
+    }
+
+    /// All rooms, for the operator.
+    pub(super) fn operator_rooms(&self, after: Option<&str>) -> AdminAnswer {
+        let Some(start) = start(after, RoomName::stored) else {
+            return AdminAnswer::Rooms(Vec::new(), None);
+        };
+        let names = self.room_names.range((start, Bound::Unbounded));
+        let rooms = names.filter_map(|(name, id)| {
+            let room = self.rooms.get(id)?;
+            Some(RoomItem {
+                name: name.clone(),
+                topic: room.record.topic.clone(),
+                public: room.record.public,
+                members: u32::try_from(room.count).unwrap_or(u32::MAX),
+                joined: false,
+            })
+        });
+        let (items, next) = page(rooms, |item| item.name.as_str().to_owned());
+        AdminAnswer::Rooms(items, next)
+    }
+
+    /// The members of a room, for the operator.
+    pub(super) fn operator_members(
+        &self,
+        name: &RoomName,
+        after: Option<&str>,
+    ) -> Result<AdminAnswer, Refusal> {
+        let room = self.room_names.get(name).and_then(|id| self.rooms.get(id));
+        let room = room.ok_or_else(|| Refusal::new(Code::NoSuchRoom))?;
+        let (items, next) = self.members_of(room, after);
+        Ok(AdminAnswer::Members(items, next))
+    }
+
+    pub(super) fn stats(&self) -> ServerStats {
+        ServerStats {
+            accounts: self.accounts.len() as u64,
+            rooms: self.room_names.len() as u64,
+            links: self.links.len() as u64,
+            entries: self.appended,
+        }
+    }
+
+    fn members_of(
+        &self,
+        room: &RoomState,
+        after: Option<&str>,
+    ) -> (Vec<MemberItem>, Option<String>) {
         let shows = room.count <= limits::PRESENCE_MEMBERS;
         let mut members: Vec<_> = room
             .members
@@ -62,8 +113,7 @@ impl Hub {
             presence: shows.then(|| state.presence()),
             muted_until: member.muted_until,
         });
-        let (items, next) = page(shown, |item| item.account.as_str().to_owned());
-        Ok(Answer::Members(items, next))
+        page(shown, |item| item.account.as_str().to_owned())
     }
 
     pub(super) fn list_who(&self, asked: Asked, after: Option<&str>) -> Answer {

@@ -1,6 +1,7 @@
 //! Who gets in: accounts, devices, passwords, invites.
 
 use super::gate::Tried;
+use super::hooks::Stage;
 use super::{Asked, DeviceId, Effect, Hub, Link, LinkId, Pending, limits, storage_refusal};
 use crate::id::AccountId;
 use crate::model::{
@@ -12,17 +13,19 @@ use crate::port::{DirectoryChange, Fault, Write};
 /// A login or registration on its way.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    link: LinkId,
+    pub(super) link: LinkId,
     from: u64,
     key: [u8; 32],
-    login: Login,
+    pub(super) login: Login,
     /// The name, where it is one.
-    name: Option<AccountName>,
+    pub(super) name: Option<AccountName>,
     /// Known once the password was right, or the account is about to be made.
     account: Option<AccountId>,
     /// What the password is checked against.
     verifier: Option<String>,
     device: DeviceId,
+    /// Plugins were asked.
+    pub(super) vetted: bool,
 }
 
 /// A change of a password on its way.
@@ -39,14 +42,16 @@ impl Hub {
         &mut self,
         link: LinkId,
         key: [u8; 32],
-        login: Login,
+        login: Box<Login>,
         out: &mut Vec<Effect>,
     ) {
         // Not at the gate: it was closed while its frame was under way, or it logs in twice.
         let Some(from) = self.gate.address(link) else {
             return;
         };
-        let name = AccountName::new(&login.account);
+        let Some((login, refused)) = self.gate.hold(link, key, login) else {
+            return;
+        };
         let attempt = Attempt {
             link,
             from,
@@ -54,9 +59,26 @@ impl Hub {
             device: DeviceId(self.random.number()),
             account: None,
             verifier: None,
-            name: name.clone().ok(),
-            login,
+            name: AccountName::new(&login.account).ok(),
+            login: *login,
+            vetted: false,
         };
+        if let Some(reason) = refused {
+            return self.deny(&attempt, Refusal::because(Code::Rejected, reason), out);
+        }
+        self.try_login(attempt, out);
+    }
+
+    /// Plugins don't mind.
+    pub(super) fn login_vetted(&mut self, attempt: Attempt, stage: Stage, out: &mut Vec<Effect>) {
+        match stage {
+            // Much may have happened since: it begins anew.
+            Stage::First => self.try_login(attempt, out),
+            Stage::Proven => self.login_proven(attempt, out),
+        }
+    }
+
+    fn try_login(&mut self, attempt: Attempt, out: &mut Vec<Effect>) {
         if self.draining.is_some() {
             return self.deny(
                 &attempt,
@@ -72,10 +94,13 @@ impl Hub {
             );
         }
         if self.enrolled(&attempt) {
-            return self.enter(attempt, out);
+            if let Some(attempt) = self.vet(attempt, Stage::First, out) {
+                self.enter(attempt, out);
+            }
+            return;
         }
         if attempt.login.register {
-            if let Err(bad) = name {
+            if let Err(bad) = AccountName::new(&attempt.login.account) {
                 return self.deny(
                     &attempt,
                     Refusal::because(Code::BadName, bad.to_string()),
@@ -128,13 +153,25 @@ impl Hub {
     pub(super) fn login_verified(&mut self, attempt: Attempt, good: bool, out: &mut Vec<Effect>) {
         let tried = tried(&attempt);
         self.gate.tries().end(&tried);
-        let account = attempt.account.filter(|id| {
-            // The password may have been changed while it was checked.
-            let account = self.account(*id);
-            good && account.is_some_and(|account| account.record.verifier == attempt.verifier)
-        });
-        let Some(account) = account else {
+        if !good || self.proven(&attempt).is_none() {
             self.gate.tries().count(tried, self.now.time);
+            return self.deny(&attempt, Code::LoginFailed.into(), out);
+        }
+        if let Some(attempt) = self.vet(attempt, Stage::Proven, out) {
+            self.login_proven(attempt, out);
+        }
+    }
+
+    /// The account, if its password is still the one that was checked.
+    fn proven(&self, attempt: &Attempt) -> Option<AccountId> {
+        attempt.account.filter(|id| {
+            let account = self.account(*id);
+            account.is_some_and(|account| account.record.verifier == attempt.verifier)
+        })
+    }
+
+    fn login_proven(&mut self, attempt: Attempt, out: &mut Vec<Effect>) {
+        let Some(account) = self.proven(&attempt) else {
             return self.deny(&attempt, Code::LoginFailed.into(), out);
         };
         if !attempt.login.enroll || self.enrolled(&attempt) {
@@ -153,8 +190,9 @@ impl Hub {
         self.write(Write::Change(vec![change]), Pending::Enroll(attempt), out);
     }
 
-    fn register(&mut self, mut attempt: Attempt, out: &mut Vec<Effect>) {
-        if attempt.from != LOCAL {
+    fn register(&mut self, attempt: Attempt, out: &mut Vec<Effect>) {
+        // Asked about, it comes here twice, and counts once.
+        if attempt.from != LOCAL && !attempt.vetted {
             let tried = Tried::Register(attempt.from);
             if let Err(refusal) = self.gate.tries().check(&tried, self.now.time) {
                 return self.deny(&attempt, refusal, out);
@@ -178,6 +216,9 @@ impl Hub {
         if self.accounts.device_by_key(&attempt.key).is_some() {
             return self.deny(&attempt, Code::DeviceTaken.into(), out);
         }
+        let Some(mut attempt) = self.vet(attempt, Stage::First, out) else {
+            return;
+        };
         match attempt.login.password.take() {
             None if attempt.login.enroll => self.open_account(attempt, None, out),
             Some(password) if password_fits(&password) => {
@@ -369,7 +410,7 @@ impl Hub {
         }
     }
 
-    fn deny(&mut self, attempt: &Attempt, refusal: Refusal, out: &mut Vec<Effect>) {
+    pub(super) fn deny(&mut self, attempt: &Attempt, refusal: Refusal, out: &mut Vec<Effect>) {
         // It stays at the gate until its stream ends, so that it counts there.
         if self.gate.address(attempt.link).is_some() {
             out.push(Effect::Send(attempt.link, ToClient::Denied(refusal)));

@@ -1,6 +1,7 @@
 //! Rooms: making them, and who is in.
 
 use super::account::AccountState;
+use super::hooks::NewRoom;
 use super::room::{MemberState, RoomState, Seat};
 use super::sending::Origin;
 use super::{
@@ -11,27 +12,29 @@ use crate::model::{
     AccountName, Answer, Body, Change, Code, Entry, GapReason, History, MemberChange, Refusal,
     Rights, Role, Room, RoomName, Standing, Target, ToClient, UnixTime,
 };
-use crate::port::{DirectoryChange, MemberUpdate, SpanUpdate, Write};
+use crate::port::{DirectoryChange, HookSet, MemberUpdate, SpanUpdate, Write};
 
 /// A membership change that waits for another one of its room.
 #[derive(Debug)]
 pub(super) struct Wish {
     /// Who asked; `None` is the server itself, for the lobby.
-    asked: Option<Asked>,
-    actor: AccountId,
-    account: Option<AccountName>,
-    change: Change,
-    role: Option<Role>,
-    seconds: u64,
+    pub(super) asked: Option<Asked>,
+    pub(super) actor: AccountId,
+    pub(super) account: Option<AccountName>,
+    pub(super) change: Change,
+    pub(super) role: Option<Role>,
+    pub(super) seconds: u64,
+    /// Plugins were asked about it.
+    pub(super) vetted: bool,
 }
 
 /// What a change comes to.
-struct Decision {
-    subject: AccountId,
-    standing: Standing,
-    role: Role,
-    muted_until: UnixTime,
-    span: SpanUpdate,
+pub(super) struct Decision {
+    pub(super) subject: AccountId,
+    pub(super) standing: Standing,
+    pub(super) role: Role,
+    pub(super) muted_until: UnixTime,
+    pub(super) span: SpanUpdate,
 }
 
 impl Hub {
@@ -45,22 +48,32 @@ impl Hub {
     ) -> Result<Option<Answer>, Refusal> {
         let name = RoomName::new(name.as_str())
             .map_err(|bad| Refusal::because(Code::BadName, bad.to_string()))?;
-        if self.draining.is_some() {
-            return Err(Refusal::new(Code::Draining).retry_in(limits::BUSY_RETRY_MS));
-        }
-        if self.room_names.contains_key(&name) {
-            return Err(Code::RoomExists.into());
-        }
-        let Some(owner) = self.account(asked.account) else {
-            return Err(Code::Internal.into());
+        let room = NewRoom {
+            name,
+            public,
+            history,
         };
-        if self.rooms.len() >= limits::ROOMS || owner.conversations.len() >= limits::CONVERSATIONS {
-            return Err(Code::TooMany.into());
+        self.may_make(asked, &room)?;
+        if self.hooks.wants(HookSet::ENTRY) {
+            self.ask_room(asked, room, out)?;
+            return Ok(None);
         }
-        if self.holds_enough_rooms(owner) && !self.is_admin(asked.account) {
-            let text = "an account owns so many rooms, and no more";
-            return Err(Refusal::because(Code::TooMany, text));
-        }
+        self.make_room(asked, room, out)
+    }
+
+    /// Makes a room that nobody minds.
+    pub(super) fn make_room(
+        &mut self,
+        asked: Asked,
+        room: NewRoom,
+        out: &mut Vec<Effect>,
+    ) -> Result<Option<Answer>, Refusal> {
+        self.may_make(asked, &room)?;
+        let NewRoom {
+            name,
+            public,
+            history,
+        } = room;
         let fallback = if public {
             History::All
         } else {
@@ -92,7 +105,7 @@ impl Hub {
 
     /// Rooms that nobody is in any more count for all who were: else one could make a room, leave it, and
     /// make the next.
-    fn holds_enough_rooms(&self, owner: &AccountState) -> bool {
+    pub(super) fn holds_enough_rooms(&self, owner: &AccountState) -> bool {
         let account = owner.record.id;
         let rooms = owner
             .conversations
@@ -164,6 +177,7 @@ impl Hub {
             change: Change::Joined,
             role: None,
             seconds: 0,
+            vetted: false,
         };
         // A lobby that is too busy or refuses is no reason not to let the account in.
         if let Err(refusal) = self.wish_change(lobby, wish, out) {
@@ -226,12 +240,16 @@ impl Hub {
             change,
             role,
             seconds,
+            vetted: false,
         };
-        self.wish_change(conversation, wish, out)
+        match self.queue_change(asked.link, conversation, wish) {
+            Some(wish) => self.wish_change(conversation, wish, out),
+            None => Ok(None),
+        }
     }
 
     /// Decides about a change, or lets it wait for the one that is under way.
-    fn wish_change(
+    pub(super) fn wish_change(
         &mut self,
         conversation: ConversationId,
         wish: Wish,
@@ -253,13 +271,13 @@ impl Hub {
             room.waiting.push_back(wish);
             return Ok(None);
         }
-        self.decide_change(conversation, &wish, out)
+        self.decide_change(conversation, wish, out)
     }
 
     fn decide_change(
         &mut self,
         conversation: ConversationId,
-        wish: &Wish,
+        wish: Wish,
         out: &mut Vec<Effect>,
     ) -> Result<Option<Answer>, Refusal> {
         if self.draining.is_some() {
@@ -268,12 +286,16 @@ impl Hub {
         let Some(room) = self.rooms.get(&conversation) else {
             return Err(Code::NoSuchRoom.into());
         };
-        let Some(decision) = self.decision(room, wish)? else {
+        let Some(decision) = self.decision(room, &wish)? else {
             return Ok(Some(Answer::Entered {
                 conversation,
                 seq: room.record.head,
             }));
         };
+        if !wish.vetted && self.hooks.wants(HookSet::ENTRY) {
+            self.ask_change(conversation, wish, &decision, out)?;
+            return Ok(None);
+        }
         let changes = vec![decision.update(conversation)];
         let subject = decision.subject;
         let origin = match wish.asked {
@@ -559,6 +581,8 @@ impl Hub {
         for link in links.unwrap_or_default() {
             self.release(link, conversation, out);
         }
+        self.settle_lost_lines(conversation, subject, out);
+        self.release_files(conversation, subject, out);
         loop {
             let Some(room) = self.rooms.get_mut(&conversation) else {
                 return;
@@ -569,8 +593,9 @@ impl Hub {
             let Some(wish) = room.waiting.pop_front() else {
                 return;
             };
-            let answer = self.decide_change(conversation, &wish, out).transpose();
-            if let (Some(asked), Some(answer)) = (wish.asked, answer) {
+            let asked = wish.asked;
+            let answer = self.decide_change(conversation, wish, out).transpose();
+            if let (Some(asked), Some(answer)) = (asked, answer) {
                 self.answer(asked, answer, out);
             }
         }

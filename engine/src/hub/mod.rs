@@ -7,8 +7,14 @@
 
 mod account;
 mod admin;
+mod admit;
 mod delivery;
+mod download;
+mod drain;
+mod file;
 mod gate;
+mod hooks;
+mod line;
 mod link;
 mod lists;
 mod login;
@@ -18,7 +24,10 @@ mod receipt;
 mod resume;
 mod room;
 mod sending;
+mod upload;
+mod vetting;
 mod visible;
+mod voice;
 
 #[cfg(test)]
 mod tests;
@@ -30,19 +39,29 @@ use slab::Slab;
 
 use self::account::{AccountState, Accounts};
 use self::delivery::Stalled;
+use self::download::Wish;
+use self::drain::Draining;
+pub use self::file::{FetchContent, FileNews, FileWork};
+use self::file::{FileBook, Step};
 use self::gate::Gate;
+use self::hooks::HookBook;
 use self::link::{Link, Links};
 use self::presence::PresenceBook;
 use self::receipt::ReceiptBook;
 use self::room::RoomState;
 use self::sending::Parked;
-use crate::id::{AccountId, ConversationId, DeviceId, LinkId, RequestId, SendId, Seq, Ticket};
+use crate::id::{
+    AccountId, BlobId, ConversationId, DeviceId, LinkId, RequestId, SendId, Seq, Ticket,
+};
 use crate::limits;
 use crate::model::{
-    Admin, AdminAnswer, Answer, ByeReason, Code, Entry, HistoryFrom, HistoryItem, Invite, Login,
-    Now, Refusal, Registration, Request, RoomName, Span, Time, ToClient, ToServer,
+    Admin, AdminAnswer, Answer, ByeReason, Code, Entry, FileRules, HistoryFrom, HistoryItem,
+    Invite, Login, Now, Refusal, Registration, Request, RoomName, Span, Time, ToClient, ToServer,
 };
-use crate::port::{Append, Committed, DirectoryChange, Fault, Random, SearchPage, Snapshot, Write};
+use crate::port::{
+    Append, Ask, BlobPlace, Committed, DirectoryChange, Fault, FromHooks, HookSet, News,
+    PluginName, Random, SearchPage, Snapshot, Write,
+};
 
 /// The server's routing state.
 ///
@@ -62,11 +81,15 @@ pub struct Hub {
     presence: PresenceBook,
     receipts: ReceiptBook,
     stalled: Stalled,
+    hooks: HookBook,
+    files: FileBook,
     lobby: Option<ConversationId>,
     /// Argon2 runs that were asked for and not answered.
     passwords_waiting: usize,
     /// Bytes of appends that were issued and not answered.
     appending: usize,
+    /// Entries that were appended since the start.
+    appended: u64,
     draining: Option<Draining>,
     /// Links that may be logged in.
     most_links: usize,
@@ -83,6 +106,8 @@ pub struct Policy {
     pub epoch_seed: [u8; 16],
     /// Whether acknowledged means on disk; told to clients.
     pub durable: bool,
+    /// What files are taken.
+    pub files: FileRules,
 }
 
 /// Something that happened outside.
@@ -94,6 +119,8 @@ pub enum Input {
         link: LinkId,
         /// Whatever tells addresses apart.
         from: u64,
+        /// The IP address, for plugins; empty if there is none.
+        address: String,
     },
     /// A peer finished the handshake and says who it is.
     Login {
@@ -126,6 +153,12 @@ pub enum Input {
     Committed(Committed),
     /// What was read.
     Loaded(Ticket, Result<Loaded, Fault>),
+    /// Plugins say something.
+    Hooks(FromHooks),
+    /// Plugins have stopped and say nothing any more.
+    HooksGone,
+    /// What became of the bytes of files.
+    File(FileNews),
     /// The operator wants something.
     Admin(u64, Admin),
     /// Stop: say goodbye, write what is left.
@@ -152,6 +185,12 @@ pub enum Effect {
     /// Check a password against a PHC string, or against none at the same cost;
     /// [`Input::Verified`] answers.
     Verify(Ticket, String, Option<String>),
+    /// Ask plugins; [`Input::Hooks`] answers.
+    Ask(Ask),
+    /// Tell plugins.
+    Tell(News),
+    /// Do something with the bytes of files.
+    File(FileWork),
     /// Answer the operator.
     Admin(u64, Result<AdminAnswer, Refusal>),
     /// Everything that was to be done before stopping is done.
@@ -171,6 +210,8 @@ pub enum Load {
     Counted(ConversationId, Seq),
     /// Words.
     Search(Vec<(ConversationId, Vec<Span>)>, String, Option<u64>),
+    /// Where a blob is named.
+    Blob(BlobId),
 }
 
 /// What was read.
@@ -186,12 +227,15 @@ pub enum Loaded {
     Counted(u64),
     /// For [`Load::Search`].
     Search(SearchPage),
+    /// For [`Load::Blob`].
+    Blob(Option<Box<BlobPlace>>),
 }
 
 impl Hub {
     /// Builds the state from what the store holds.
     #[must_use]
     pub fn new(policy: Policy, snapshot: Snapshot, random: Box<dyn Random>) -> Self {
+        let files = FileBook::new(policy.files.clone());
         let mut hub = Self {
             policy,
             now: Now::default(),
@@ -206,9 +250,12 @@ impl Hub {
             presence: PresenceBook::default(),
             receipts: ReceiptBook::default(),
             stalled: Stalled::default(),
+            hooks: HookBook::default(),
+            files,
             lobby: None,
             passwords_waiting: 0,
             appending: 0,
+            appended: 0,
             draining: None,
             most_links: limits::LINKS,
         };
@@ -230,18 +277,27 @@ impl Hub {
     pub fn start(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.now = now;
         self.open_lobby(out);
+        self.expire_uploads(out);
     }
 
     /// Takes something that happened outside, and adds what has to be done to `out`.
     pub fn handle(&mut self, input: Input, now: Now, out: &mut Vec<Effect>) {
         self.now = now;
         match input {
-            Input::Accepted { link, from } => self.gate.accepted(link, from, out),
-            Input::Login { link, key, login } => self.handle_login(link, key, *login, out),
+            Input::Accepted {
+                link,
+                from,
+                address,
+            } => {
+                self.gate.accepted(link, from, out);
+                self.ask_connect(link, address, out);
+            }
+            Input::Login { link, key, login } => self.handle_login(link, key, login, out),
             Input::Frame { link, message } => self.handle_frame(link, message, out),
             Input::Gone { link, reason } => {
                 self.gate.gone(link);
-                self.drop_link(link, reason);
+                self.drop_link(link, reason, out);
+                self.drop_transfers(link, out);
             }
             Input::Verified(ticket, good) => {
                 self.passwords_waiting = self.passwords_waiting.saturating_sub(1);
@@ -266,6 +322,9 @@ impl Hub {
             }
             Input::Committed(committed) => self.handle_committed(committed, out),
             Input::Loaded(ticket, loaded) => self.handle_loaded(ticket, loaded, out),
+            Input::Hooks(said) => self.handle_hooks(said, out),
+            Input::HooksGone => self.hooks_gone(out),
+            Input::File(news) => self.handle_file(news, out),
             Input::Admin(id, wish) => self.handle_admin(id, wish, out),
             Input::Drain => self.handle_drain(out),
             Input::Due => {}
@@ -283,6 +342,8 @@ impl Hub {
             self.receipts.due(),
             self.receipts.write_due(),
             self.stalled.due(),
+            self.hooks.due(),
+            self.files.due(),
             draining,
         ]
         .into_iter()
@@ -309,7 +370,10 @@ impl Hub {
             ToServer::Credit(bytes) => self.handle_credit(link, bytes, out),
             ToServer::Delivered(cursors) => self.handle_delivered(link, &cursors),
             ToServer::Typing(target) => self.handle_typing(link, &target, out),
-            ToServer::Presence(state, text) => self.handle_presence(link, state, text),
+            ToServer::Presence(state, text) => self.handle_presence(link, state, text, out),
+            message @ ToServer::Stop(_) => self.handle_transfer(link, &message, out),
+            // They went to the disk, or to the link's own task.
+            ToServer::Chunk(_) | ToServer::Taken { .. } => {}
             // The session deals with these.
             ToServer::Login(_)
             | ToServer::Ping(_)
@@ -388,14 +452,27 @@ impl Hub {
                 new,
                 keep_devices,
             } => self.change_password(asked, old, new, keep_devices, out),
-            Request::Command { name, .. } => Err(Refusal::because(
-                Code::NotSupported,
-                format!(
-                    "there is no command \"{}\"; the list of commands is empty",
-                    login::clip(&name, limits::NAME_BYTES)
-                ),
-            )),
-            Request::Commands => Ok(Some(Answer::Commands(Vec::new()))),
+            Request::Command { target, name, args } => {
+                self.run_command(asked, target.as_ref(), name, args, out)
+            }
+            Request::Commands => Ok(Some(self.list_commands())),
+            Request::Upload(upload) => self.begin_upload(asked, upload, out),
+            Request::Finish { transfer, hash } => self.finish_upload(asked, transfer, hash, out),
+            Request::Abandon { id } => self.abandon_upload(asked, id, out),
+            Request::Fetch {
+                blob,
+                offset,
+                length,
+                window,
+            } => {
+                let wish = Wish {
+                    blob,
+                    offset,
+                    length,
+                    window,
+                };
+                self.begin_fetch(asked, wish, out)
+            }
         };
         match answer {
             Ok(Some(answer)) => self.answer(asked, Ok(answer), out),
@@ -428,12 +505,16 @@ impl Hub {
                 counted,
                 changes,
             } => {
+                self.appended += 1;
                 let pending = ticket.and_then(|ticket| self.take_pending(ticket));
                 self.handle_tail(pending, &entry, counted, changes, out);
             }
             Committed::Changed { ticket, changes } => {
                 let ended = self.ended_by(&changes);
                 for change in changes {
+                    if let DirectoryChange::RemoveAccount(account) = change {
+                        self.drop_uploads(account, out);
+                    }
                     self.apply(change, None);
                 }
                 match ticket.and_then(|ticket| self.take_pending(ticket)) {
@@ -445,9 +526,16 @@ impl Hub {
                     }
                     Some(Pending::Cursors(_)) => self.receipts.answered(),
                     Some(Pending::Password(asked, keep)) => self.password_changed(asked, keep, out),
+                    Some(Pending::File(Step::Recorded(blob))) => {
+                        self.upload_recorded(blob, Ok(()), out);
+                    }
+                    Some(Pending::File(Step::Forgotten(asked, blob))) => {
+                        self.upload_forgotten(asked, blob, out);
+                    }
                     Some(Pending::AdminWrite(id, answer)) => {
                         out.push(Effect::Admin(id, Ok(answer)));
                     }
+                    Some(Pending::Voice(plugin)) => self.voice_opened(&plugin, None, out),
                     _ => {}
                 }
                 for (link, reason, text) in ended {
@@ -466,6 +554,12 @@ impl Hub {
             Committed::Failed { ticket, fault } => match self.take_pending(ticket) {
                 Some(Pending::Append(append)) => self.append_failed(append, &fault, out),
                 Some(Pending::Enroll(attempt)) => self.enroll_failed(attempt, &fault, out),
+                Some(Pending::File(Step::Recorded(blob))) => {
+                    self.upload_recorded(blob, Err(fault), out);
+                }
+                Some(Pending::File(Step::Forgotten(asked, blob))) => {
+                    self.forgetting_failed(asked, blob, &fault, out);
+                }
                 Some(Pending::Done(asked) | Pending::Password(asked, _)) => {
                     self.answer(asked, Err(storage_refusal(&fault)), out);
                 }
@@ -476,6 +570,7 @@ impl Hub {
                     };
                     out.push(Effect::Admin(id, Err(refusal)));
                 }
+                Some(Pending::Voice(plugin)) => self.voice_opened(&plugin, Some(&fault), out),
                 Some(Pending::Cursors(cursors)) => {
                     self.receipts.write_failed(cursors, self.now.time);
                 }
@@ -493,7 +588,9 @@ impl Hub {
                 if let Some(room) = self.rooms.get_mut(&conversation) {
                     room.trim(first);
                 }
+                self.review_transfers(conversation, None, out);
             }
+            Committed::Freed { bytes, contents } => self.handle_freed(bytes, contents, out),
         }
     }
 
@@ -548,6 +645,22 @@ impl Hub {
                 };
                 self.looked_up(*send, known, out);
             }
+            (Some(Pending::File(Step::Known(blob))), loaded) => {
+                let known = match loaded {
+                    Ok(Loaded::Lookup(known)) => Ok(known),
+                    Ok(_) => return,
+                    Err(fault) => Err(fault),
+                };
+                self.upload_known(blob, known, out);
+            }
+            (Some(Pending::File(Step::Located(asked, wish))), loaded) => {
+                let found = match loaded {
+                    Ok(Loaded::Blob(found)) => Ok(found.map(|place| *place)),
+                    Ok(_) => return,
+                    Err(fault) => Err(fault),
+                };
+                self.fetch_located(asked, wish, found, out);
+            }
             (Some(Pending::Counted(asked, conversation, seq)), Ok(Loaded::Counted(counted))) => {
                 self.move_read(asked.account, conversation, seq, counted);
                 if let Some(answer) = self.write_read(asked, conversation, out) {
@@ -571,14 +684,15 @@ impl Hub {
     /// Ends a link on the hub's own account.
     fn close(&mut self, id: LinkId, reason: ByeReason, text: &str, out: &mut Vec<Effect>) {
         self.gate.gone(id);
-        if self.drop_link(id, reason) {
+        if self.drop_link(id, reason, out) {
             out.push(Effect::Close(id, Some((reason, text.to_owned()))));
         }
+        self.drop_transfers(id, out);
     }
 
     /// Forgets a link and tells the others, if it was its account's last one. `false` if there was
     /// none.
-    fn drop_link(&mut self, id: LinkId, reason: ByeReason) -> bool {
+    fn drop_link(&mut self, id: LinkId, reason: ByeReason, out: &mut Vec<Effect>) -> bool {
         let Some(link) = self.links.remove(id) else {
             return false;
         };
@@ -592,62 +706,17 @@ impl Hub {
                 room.stand_up(id);
             }
         }
+        if self.hooks.wants(HookSet::DISCONNECT) {
+            out.push(Effect::Tell(News::Disconnect {
+                link: id,
+                account: account.record.name.clone(),
+                device: link.device,
+                reason,
+            }));
+        }
         self.presence_changed(link.account, Some(reason));
+        self.leave_lines(id, link);
         true
-    }
-
-    fn handle_drain(&mut self, out: &mut Vec<Effect>) {
-        if self.draining.is_some() {
-            return;
-        }
-        self.draining = Some(Draining {
-            flushed: self.now.time + limits::DRAIN_FLUSH,
-            until: self.now.time + limits::DRAIN_WAIT,
-            written: false,
-            told: false,
-        });
-        for id in self.gate.all() {
-            out.push(Effect::Close(id, None));
-        }
-        for id in self.links.ids() {
-            // Sends that were taken are still answered: the goodbye waits for them below.
-            if self.links.get(id).is_some_and(|link| link.sends == 0) {
-                self.close(id, ByeReason::Shutdown, "the server is stopping", out);
-            }
-        }
-    }
-
-    fn check_drained(&mut self, out: &mut Vec<Effect>) {
-        let Some(draining) = &self.draining else {
-            return;
-        };
-        if draining.told {
-            return;
-        }
-        let late = self.now.time >= draining.flushed;
-        let over = self.now.time >= draining.until;
-        for id in self.links.ids() {
-            if late || self.links.get(id).is_some_and(|link| link.sends == 0) {
-                self.close(id, ByeReason::Shutdown, "the server is stopping", out);
-            }
-        }
-        if self.links.len() > 0 {
-            return;
-        }
-        let Some(draining) = &mut self.draining else {
-            return;
-        };
-        if !draining.written {
-            draining.written = true;
-            self.write_cursors(out);
-        }
-        let waiting = self.pending.iter().any(|(_, pending)| pending.is_write());
-        if let Some(draining) = &mut self.draining
-            && (over || !waiting)
-        {
-            draining.told = true;
-            out.push(Effect::Drained);
-        }
     }
 
     fn flush_due(&mut self, out: &mut Vec<Effect>) {
@@ -660,6 +729,10 @@ impl Hub {
         }
         if self.receipts.write_due().is_some_and(|due| due <= time) {
             self.write_cursors(out);
+        }
+        self.give_up(out);
+        if self.files.due().is_some_and(|due| due <= time) {
+            self.expire_uploads(out);
         }
         for link in self.stalled.take(time) {
             self.retry_read(link, out);
@@ -729,8 +802,12 @@ enum Pending {
     AdminHash(u64, Admin),
     /// A change is written for the operator.
     AdminWrite(u64, AdminAnswer),
+    /// The account of a plugin is made.
+    Voice(PluginName),
     /// Cursors are written.
     Cursors(Vec<(ConversationId, AccountId)>),
+    /// A file is on its way.
+    File(Step),
     /// A read cursor is written that somebody waits for.
     Cursor(Asked, ConversationId),
     /// Something is written that nobody waits for.
@@ -741,7 +818,12 @@ impl Pending {
     const fn is_write(&self) -> bool {
         !matches!(
             self,
-            Self::Read(..) | Self::Asked(_) | Self::Counted(..) | Self::Login(_) | Self::Lookup(_)
+            Self::Read(..)
+                | Self::Asked(_)
+                | Self::Counted(..)
+                | Self::Login(_)
+                | Self::Lookup(_)
+                | Self::File(_)
         )
     }
 }
@@ -754,28 +836,8 @@ struct Asked {
     request: RequestId,
 }
 
-#[derive(Debug)]
-struct Draining {
-    /// Links that still wait for acks are told goodbye.
-    flushed: Time,
-    /// It is over, whatever is still open.
-    until: Time,
-    written: bool,
-    told: bool,
-}
-
-impl Draining {
-    fn due(&self) -> Option<Time> {
-        match (self.told, self.written) {
-            (true, _) => None,
-            (false, true) => Some(self.until),
-            (false, false) => Some(self.flushed),
-        }
-    }
-}
-
 /// What to tell somebody when the store did not do it.
-fn storage_refusal(fault: &Fault) -> Refusal {
+pub(crate) fn storage_refusal(fault: &Fault) -> Refusal {
     match fault {
         Fault::Taken => Refusal::new(Code::Conflict),
         Fault::Conflict { .. } => Refusal::new(Code::Conflict).retry_in(0),
@@ -790,6 +852,7 @@ fn storage_refusal(fault: &Fault) -> Refusal {
         )
         .retry_in(2000),
         Fault::Io(_) => Refusal::new(Code::Storage).retry_in(2000),
+        Fault::Damaged(_) => Code::Damaged.into(),
     }
 }
 

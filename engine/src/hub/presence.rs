@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::login::clip;
 use super::{AccountId, ConversationId, Effect, Hub, LinkId, limits};
 use crate::model::{ByeReason, Presence, PresenceState, Target, Time, ToClient};
+use crate::port::{HookSet, News};
 
 /// What has to be told to whom at the next flush.
 #[derive(Debug, Default)]
@@ -121,6 +122,11 @@ impl Hub {
     pub(super) fn flush_presence(&mut self, out: &mut Vec<Effect>) {
         self.presence.flushed = self.now.time;
         for account in std::mem::take(&mut self.presence.changed) {
+            if self.hooks.wants(HookSet::PRESENCE)
+                && let Some(presence) = self.presence_of(account)
+            {
+                out.push(Effect::Tell(News::Presence(presence)));
+            }
             for link in self.audience(account) {
                 self.mark(link, account);
             }
@@ -142,11 +148,35 @@ impl Hub {
         self.presence.reasons.clear();
     }
 
-    pub(super) fn handle_presence(&mut self, id: LinkId, state: PresenceState, text: String) {
-        let Some(link) = self.links.get(id) else {
+    pub(super) fn handle_presence(
+        &mut self,
+        id: LinkId,
+        state: PresenceState,
+        text: String,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(link) = self.links.get_mut(id) else {
             return;
         };
+        // Plugins are asked about what it said before; of what comes meanwhile the last counts.
+        if let Some(next) = &mut link.presence {
+            *next = Some((state, text));
+            return;
+        }
         let account = link.account;
+        let text = clip(&text, limits::PRESENCE_BYTES);
+        let is_new = self
+            .accounts
+            .get(account)
+            .is_some_and(|held| held.text != text);
+        if is_new && !text.is_empty() && self.hooks.wants(HookSet::ENTRY) {
+            return self.ask_presence(id, state, text, out);
+        }
+        self.set_presence(account, state, text);
+    }
+
+    /// An account says of itself how it is.
+    pub(super) fn set_presence(&mut self, account: AccountId, state: PresenceState, text: &str) {
         let Some(held) = self.accounts.get_mut(account) else {
             return;
         };
@@ -156,7 +186,7 @@ impl Hub {
         } else {
             state
         };
-        let text = clip(&text, limits::PRESENCE_BYTES);
+        let text = clip(text, limits::PRESENCE_BYTES);
         if held.state == state && held.text == text {
             return;
         }

@@ -71,6 +71,7 @@ impl Hub {
             self.take_seat(id, account, &item, positions.get(&item.id), out);
         }
         self.greet_presence(id, account, out);
+        self.announce_to(id, account, out);
         self.serve(id, out);
     }
 

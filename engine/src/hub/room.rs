@@ -28,6 +28,8 @@ pub(super) struct RoomState {
     /// only when accounts are deleted, which waits for nobody.
     pub(super) changing: Vec<AccountId>,
     pub(super) waiting: VecDeque<Wish>,
+    /// Who wants to change a membership while plugins are asked about it: what they do next waits.
+    pub(super) asking: Vec<AccountId>,
 }
 
 /// A member with its cursors.
@@ -65,6 +67,7 @@ impl RoomState {
             ring_bytes: 0,
             changing: Vec::new(),
             waiting: VecDeque::new(),
+            asking: Vec::new(),
         }
     }
 
@@ -220,6 +223,7 @@ impl Hub {
                 member.cursor = cursor;
             }
         }
+        self.files.restore(snapshot.uploads, snapshot.stored);
         self.lobby = self
             .policy
             .lobby
@@ -280,6 +284,10 @@ impl Hub {
                     }
                 }
             }
+            // The hub began them, and knows.
+            DirectoryChange::SetUpload(_)
+            | DirectoryChange::RemoveUpload(_)
+            | DirectoryChange::Distrust(_) => {}
         }
     }
 

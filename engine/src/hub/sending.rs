@@ -2,23 +2,25 @@
 
 use std::collections::VecDeque;
 
-use super::room::RoomState;
-use super::visible::visible;
+use super::admit::Guards;
+use super::hooks::Speaker;
+use super::line::{Line, Ruling};
+use super::membership::Wish;
 use super::{
-    Asked, ConversationId, Effect, Hub, Link, LinkId, Load, Pending, SendId, Seq, limits,
-    plain_append, storage_refusal,
+    Asked, ConversationId, Effect, Hub, LinkId, Load, Pending, SendId, Seq, limits, plain_append,
+    storage_refusal,
 };
-use crate::id::{AccountId, RequestId};
+use crate::id::{AccountId, BlobId, RequestId};
 use crate::model::{
-    Answer, Body, ByeReason, Code, Entry, Extensions, History, Kind, Refusal, Role, Room, Send,
-    Standing, Target, ToClient, UnixTime,
+    Answer, Body, ByeReason, Code, Entry, Extensions, Kind, Refusal, Send, Target, ToClient,
 };
-use crate::port::{Append, DirectoryChange, Fault, MemberUpdate, SpanUpdate, Write};
+use crate::port::{Append, Fault, HookSet, Write};
 
 /// An append whose outcome is waited for.
 #[derive(Debug)]
 pub(super) struct Appending {
     pub(super) conversation: ConversationId,
+    pub(super) from: AccountId,
     pub(super) id: SendId,
     /// What it holds of the append queue.
     pub(super) bytes: usize,
@@ -34,6 +36,10 @@ pub(super) enum Origin {
     Change(Asked, AccountId),
     /// The server itself changes this account's membership.
     Server(AccountId),
+    /// A plugin with this account said it, under this token.
+    Say(AccountId, u64),
+    /// A request to make an entry of this blob.
+    File(Asked, BlobId),
 }
 
 /// A send that waits for an earlier one of its link and conversation, or for a look-up.
@@ -48,19 +54,59 @@ pub(super) struct Parked {
     refused: Option<Refusal>,
 }
 
-/// The sends of one link into one conversation, while something holds them back.
+/// What waits for its turn.
+#[derive(Debug)]
+pub(super) enum Turn {
+    Send(Parked),
+    Change(Box<Wish>),
+}
+
+/// What one link does in one conversation, while something holds it back.
 #[derive(Debug)]
 pub(super) struct Hold {
     pub(super) conversation: ConversationId,
     /// One send is being looked up. The others wait for that, whatever else they waited for.
     looking: bool,
-    queue: VecDeque<Parked>,
+    /// What plugins were asked about. It holds up appends, but no later questions.
+    pub(super) line: Line,
+    queue: VecDeque<Turn>,
+}
+
+/// An entry that somebody wants to append.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) from: AccountId,
+    pub(super) conversation: ConversationId,
+    pub(super) other: Option<AccountId>,
+    pub(super) id: SendId,
+    pub(super) body: Body,
+    pub(super) origin: Origin,
 }
 
 /// Where a target leads.
-struct Place {
-    conversation: ConversationId,
-    other: Option<AccountId>,
+pub(super) struct Place {
+    pub(super) conversation: ConversationId,
+    pub(super) other: Option<AccountId>,
+}
+
+impl Hold {
+    pub(super) const fn new(conversation: ConversationId) -> Self {
+        Self {
+            conversation,
+            looking: false,
+            line: Line::new(),
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// Whether the next send has to wait for its turn.
+    fn holds_up(&self) -> bool {
+        self.looking || !self.queue.is_empty()
+    }
+
+    fn is_over(&self) -> bool {
+        !self.holds_up() && self.line.is_empty()
+    }
 }
 
 impl Hub {
@@ -93,18 +139,42 @@ impl Hub {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        if let Some(hold) = link.hold_mut(parked.conversation) {
-            hold.queue.push_back(parked);
+        if let Some(hold) = link.hold_mut(parked.conversation)
+            && hold.holds_up()
+        {
+            hold.queue.push_back(Turn::Send(parked));
             return;
         }
         self.consider(parked, out);
     }
 
-    /// A send whose turn it is.
-    fn consider(&mut self, parked: Parked, out: &mut Vec<Effect>) {
+    /// A change of a membership that a link wants. It waits for what plugins were asked about before
+    /// it. `None` when it does.
+    pub(super) fn queue_change(
+        &mut self,
+        id: LinkId,
+        conversation: ConversationId,
+        wish: Wish,
+    ) -> Option<Wish> {
+        let is_asking = self.is_asking(conversation, wish.actor);
+        let link = self.links.get_mut(id)?;
+        let is_behind = link.hold_mut(conversation).is_some_and(|hold| {
+            let is_change = |turn: &Turn| matches!(turn, Turn::Change(_));
+            !hold.line.is_empty() || hold.queue.iter().any(is_change)
+        });
+        if !is_asking && !is_behind {
+            return Some(wish);
+        }
+        let hold = link.hold_or_new(conversation);
+        hold.queue.push_back(Turn::Change(Box::new(wish)));
+        None
+    }
+
+    /// A send whose turn it is. `false` if it has to wait some more.
+    fn consider(&mut self, parked: Parked, out: &mut Vec<Effect>) -> bool {
         let (id, request) = (parked.link, parked.send.request);
         let Some(link) = self.links.get_mut(id) else {
-            return;
+            return true;
         };
         let (account, conversation) = (link.account, parked.conversation);
         match link.blocked.get(&conversation) {
@@ -113,39 +183,42 @@ impl Hub {
             }
             Some(_) => {
                 let refusal = Refusal::new(Code::AfterRefused).retry_in(500);
-                return self.refuse_send(id, request, refusal, out);
+                self.refuse_send(id, request, refusal, out);
+                return true;
             }
             None => {}
         }
-        if parked.send.again {
+        // What is in flight is joined below, and its outcome is exact.
+        if parked.send.again && !self.hooks.is_in_flight(account, parked.send.id) {
             // It may stand in the log already, whatever its sender may do by now.
-            link.held.push(Hold {
-                conversation,
-                looking: true,
-                queue: VecDeque::new(),
-            });
+            link.hold_or_new(conversation).looking = true;
             let load = Load::Lookup(account, parked.send.id);
-            return self.load(load, Pending::Lookup(Box::new(parked)), out);
+            self.load(load, Pending::Lookup(Box::new(parked)), out);
+            return true;
         }
         if self.is_changing(conversation, account) {
             // Its membership changes right now: what it may do depends on that entry's place.
             if let Some(link) = self.links.get_mut(id) {
-                link.held.push(Hold {
-                    conversation,
-                    looking: false,
-                    queue: VecDeque::from([parked]),
-                });
+                let hold = link.hold_or_new(conversation);
+                hold.queue.push_front(Turn::Send(parked));
             }
-            return;
+            return false;
         }
-        if let Some(refusal) = self.judge(parked, out) {
-            self.refuse_send(id, request, refusal, out);
+        if let Some(candidate) = self.candidate(parked) {
+            self.judge(candidate, out);
         }
+        true
     }
 
-    fn is_changing(&self, conversation: ConversationId, account: AccountId) -> bool {
+    /// Whether an account's membership changes, or it wants to change one and plugins are asked.
+    pub(super) fn is_changing(&self, conversation: ConversationId, account: AccountId) -> bool {
         let room = self.rooms.get(&conversation);
-        room.is_some_and(|room| room.changing.contains(&account))
+        room.is_some_and(|room| room.changing.contains(&account) || room.asking.contains(&account))
+    }
+
+    fn is_asking(&self, conversation: ConversationId, account: AccountId) -> bool {
+        let room = self.rooms.get(&conversation);
+        room.is_some_and(|room| room.asking.contains(&account))
     }
 
     /// What was held back goes on, until something holds it again.
@@ -155,25 +228,46 @@ impl Hub {
         conversation: ConversationId,
         out: &mut Vec<Effect>,
     ) {
-        let Some(link) = self.links.get_mut(id) else {
-            return;
-        };
-        let Some(index) = link
-            .held
-            .iter()
-            .position(|hold| hold.conversation == conversation && !hold.looking)
-        else {
-            return;
-        };
-        let mut queue = link.held.swap_remove(index).queue;
-        while let Some(parked) = queue.pop_front() {
-            self.consider(parked, out);
+        self.settle_line(Speaker::Link(id), conversation, out);
+        loop {
             let Some(link) = self.links.get_mut(id) else {
                 return;
             };
-            if let Some(hold) = link.hold_mut(conversation) {
-                hold.queue.extend(queue);
+            let account = link.account;
+            let Some(index) = link
+                .held
+                .iter()
+                .position(|hold| hold.conversation == conversation)
+            else {
                 return;
+            };
+            let Some(hold) = link.held.get_mut(index) else {
+                return;
+            };
+            if hold.is_over() {
+                link.held.swap_remove(index);
+                return;
+            }
+            if hold.looking {
+                return;
+            }
+            let is_behind = !hold.line.is_empty();
+            let is_change = matches!(hold.queue.front(), Some(Turn::Change(_)));
+            if is_change && (is_behind || self.is_asking(conversation, account)) {
+                return;
+            }
+            let link = self.links.get_mut(id);
+            match link
+                .and_then(|link| link.hold_mut(conversation))
+                .and_then(|hold| hold.queue.pop_front())
+            {
+                None => return,
+                Some(Turn::Send(parked)) => {
+                    if !self.consider(parked, out) {
+                        return;
+                    }
+                }
+                Some(Turn::Change(wish)) => self.take_turn(conversation, *wish, out),
             }
         }
     }
@@ -215,21 +309,24 @@ impl Hub {
                 self.refuse_send(id, parked.send.request, refusal, out);
             }
             Ok(None) if is_changing && !is_second => {
-                let link = self.links.get_mut(id);
-                if let Some(hold) = link.and_then(|link| link.hold_mut(conversation)) {
-                    hold.queue.push_front(parked);
+                if let Some(link) = self.links.get_mut(id) {
+                    let hold = link.hold_or_new(conversation);
+                    hold.queue.push_front(Turn::Send(parked));
                 }
                 return;
             }
             Ok(None) => {
                 let (request, send_id) = (parked.send.request, parked.send.id);
-                let was_refused = parked.refused.clone();
-                match (was_refused.or_else(|| self.judge(parked, out)), is_second) {
-                    (Some(refusal), true) => self.refuse_send(id, request, refusal, out),
-                    (Some(refusal), false) => {
-                        return self.look_again(id, conversation, (request, send_id), refusal, out);
+                if let Some(refusal) = parked.refused {
+                    self.refuse_send(id, request, refusal, out);
+                } else if let Some(candidate) = self.candidate(parked) {
+                    match self.admit(&candidate) {
+                        Err(refusal) if !refusal.is_retryable() => {
+                            let send = (request, send_id);
+                            return self.look_again(id, conversation, send, refusal, out);
+                        }
+                        _ => self.judge(candidate, out),
                     }
-                    (None, _) => {}
                 }
             }
             Err(fault) => {
@@ -276,31 +373,121 @@ impl Hub {
         self.load(load, Pending::Lookup(Box::new(parked)), out);
     }
 
-    /// Decides about a send, and appends it or lets it come again later; hands out a refusal for good.
-    fn judge(&mut self, parked: Parked, out: &mut Vec<Effect>) -> Option<Refusal> {
-        let (id, request) = (parked.link, parked.send.request);
-        let (conversation, send_id) = (parked.conversation, parked.send.id);
-        match self.admit(parked) {
-            Ok(append) => {
-                let origin = Origin::Send { link: id, request };
-                self.append(append, origin, out);
-                None
+    fn candidate(&self, parked: Parked) -> Option<Candidate> {
+        let (link, request) = (parked.link, parked.send.request);
+        Some(Candidate {
+            from: self.links.get(link)?.account,
+            conversation: parked.conversation,
+            other: parked.other,
+            id: parked.send.id,
+            body: parked.send.body,
+            origin: Origin::Send { link, request },
+        })
+    }
+
+    /// Decides about a send, and appends it, asks about it, or refuses it.
+    fn judge(&mut self, candidate: Candidate, out: &mut Vec<Effect>) {
+        let Origin::Send { link, .. } = candidate.origin else {
+            return;
+        };
+        if self.draining.is_some() {
+            let refusal = Refusal::new(Code::Draining).retry_in(limits::BUSY_RETRY_MS);
+            return self.turn_away(
+                &candidate.origin,
+                candidate.conversation,
+                candidate.id,
+                refusal,
+                out,
+            );
+        }
+        self.propose(Speaker::Link(link), candidate, out);
+    }
+
+    /// An entry whose sender is known: may it, do plugins mind, and into the log with it.
+    pub(super) fn propose(
+        &mut self,
+        speaker: Speaker,
+        candidate: Candidate,
+        out: &mut Vec<Effect>,
+    ) {
+        let (conversation, id) = (candidate.conversation, candidate.id);
+        let guards = match self.admit(&candidate) {
+            Ok(guards) => guards,
+            Err(refusal) => {
+                return self.turn_away(&candidate.origin, conversation, id, refusal, out);
             }
-            Err(refusal) if refusal.is_retryable() => {
-                self.refuse_send(id, request, refusal, out);
-                self.block(id, conversation, (request, send_id), out);
-                None
+        };
+        let is_wanted = self.are_asked(conversation, candidate.other.is_some());
+        let is_behind = self
+            .line_mut(speaker, conversation)
+            .is_some_and(|line| !line.is_empty());
+        if is_wanted || is_behind {
+            return self.stand_in_line(speaker, candidate, is_wanted, out);
+        }
+        let origin = candidate.origin;
+        let append = self.append_of(candidate, guards);
+        if let Some(append) = append {
+            self.append(append, origin, out);
+        }
+    }
+
+    /// Whether plugins want to be asked about entries of a conversation.
+    fn are_asked(&self, conversation: ConversationId, is_direct: bool) -> bool {
+        if !self.hooks.wants(HookSet::ENTRY) && !self.hooks.wants(HookSet::ENTRY_DIRECT) {
+            return false;
+        }
+        let room = self.rooms.get(&conversation);
+        let is_direct = room.map_or(is_direct, |room| room.is_direct());
+        self.hooks.wants(if is_direct {
+            HookSet::ENTRY_DIRECT
+        } else {
+            HookSet::ENTRY
+        })
+    }
+
+    pub(super) fn append_of(&self, candidate: Candidate, guards: Guards) -> Option<Append> {
+        let from = self.account(candidate.from)?;
+        let mut append = plain_append(
+            candidate.conversation,
+            candidate.id,
+            from,
+            self.now,
+            candidate.body,
+        );
+        append.target_by = guards.target_by;
+        append.changes = guards.changes;
+        Some(append)
+    }
+
+    /// Refuses an entry, and for a while those after it, if it may come again.
+    pub(super) fn turn_away(
+        &mut self,
+        origin: &Origin,
+        conversation: ConversationId,
+        id: SendId,
+        refusal: Refusal,
+        out: &mut Vec<Effect>,
+    ) {
+        match *origin {
+            Origin::Send { link, request } => {
+                let is_retryable = refusal.is_retryable();
+                self.refuse_send(link, request, refusal, out);
+                if is_retryable {
+                    self.block(link, conversation, (request, id), out);
+                }
             }
-            Err(refusal) => Some(refusal),
+            Origin::Say(account, token) => self.said(account, token, Err(refusal), out),
+            Origin::Change(..) | Origin::Server(_) | Origin::File(..) => {}
         }
     }
 
     /// Hands an append to the store; what it holds of the queue is counted until it is settled.
     pub(super) fn append(&mut self, append: Append, origin: Origin, out: &mut Vec<Effect>) {
-        let bytes = append.body.data.len() + append.body.extensions.encoded_len() + 256;
+        let bytes = weight(&append.body);
         self.appending += bytes;
         let pending = Pending::Append(Appending {
             conversation: append.conversation,
+            from: append.from,
             id: append.id,
             bytes,
             origin,
@@ -308,150 +495,7 @@ impl Hub {
         self.write(Write::Append(append), pending, out);
     }
 
-    fn admit(&self, parked: Parked) -> Result<Append, Refusal> {
-        if self.draining.is_some() {
-            return Err(Refusal::new(Code::Draining).retry_in(limits::BUSY_RETRY_MS));
-        }
-        if self.appending > limits::APPEND_QUEUE_BYTES {
-            return Err(Refusal::new(Code::Busy).retry_in(limits::BUSY_RETRY_MS));
-        }
-        let Some(link) = self.links.get(parked.link) else {
-            return Err(Code::Internal.into());
-        };
-        let Some(account) = self.account(link.account) else {
-            return Err(Code::Internal.into());
-        };
-        let Send { id, body, .. } = parked.send;
-        self.check_send_id(id)?;
-        check_body(&body)?;
-        let mut append = plain_append(parked.conversation, id, account, self.now, body);
-        match self.rooms.get(&parked.conversation) {
-            Some(room) => self.admit_into(room, link, &mut append)?,
-            None => {
-                let (conversation, other) = (parked.conversation, parked.other);
-                append.changes =
-                    self.direct_changes(conversation, link.account, other, &append.body)?;
-            }
-        }
-        Ok(append)
-    }
-
-    /// Rights and targets in a conversation that exists.
-    fn admit_into(
-        &self,
-        room: &RoomState,
-        link: &Link,
-        append: &mut Append,
-    ) -> Result<(), Refusal> {
-        let account = link.account;
-        let member = room.members.get(&account);
-        let Some(member) = member.filter(|member| member.standing == Standing::In) else {
-            let banned = member.is_some_and(|member| member.standing == Standing::Banned);
-            return Err(if banned {
-                Code::Banned
-            } else {
-                Code::NotAMember
-            }
-            .into());
-        };
-        let role = self.role_in(room, account);
-        if member.muted_until > self.now.date && role < Role::Owner {
-            return Err(muted(member.muted_until, self.now.date));
-        }
-        if append.body.kind == Kind::TOPIC {
-            if room.is_direct() {
-                return Err(no_topic());
-            }
-            if role < Role::Moderator {
-                return Err(Refusal::because(
-                    Code::Forbidden,
-                    "only moderators set the topic",
-                ));
-            }
-            let topic = String::from_utf8_lossy(&append.body.data).into_owned();
-            append
-                .changes
-                .push(DirectoryChange::SetTopic(append.conversation, topic));
-        }
-        if let Some(target) = append.body.target {
-            let seen = visible(room, account).contains(target) && target <= room.record.head;
-            if !seen || target < room.record.first {
-                return Err(Code::NoSuchEntry.into());
-            }
-        }
-        append.target_by = match append.body.kind {
-            Kind::EDIT => Some(account),
-            Kind::REDACTION if role < Role::Moderator => Some(account),
-            _ => None,
-        };
-        Ok(())
-    }
-
-    /// What makes a direct conversation of its first entry.
-    fn direct_changes(
-        &self,
-        conversation: ConversationId,
-        account: AccountId,
-        other: Option<AccountId>,
-        body: &Body,
-    ) -> Result<Vec<DirectoryChange>, Refusal> {
-        let Some(other) = other else {
-            return Err(Code::NoSuchRoom.into());
-        };
-        if body.target.is_some() {
-            return Err(Code::NoSuchEntry.into());
-        }
-        if body.kind == Kind::TOPIC {
-            return Err(no_topic());
-        }
-        for member in [account, other] {
-            let held = self
-                .account(member)
-                .map_or(0, |state| state.conversations.len());
-            if held >= limits::CONVERSATIONS {
-                return Err(Code::TooMany.into());
-            }
-        }
-        let room = Room {
-            id: conversation,
-            name: None,
-            public: false,
-            history: History::All,
-            topic: String::new(),
-            epoch: self.new_epoch(conversation),
-            head: Seq::ZERO,
-            first: Seq(1),
-            counted: 0,
-        };
-        let member = |account| {
-            DirectoryChange::SetMember(MemberUpdate {
-                conversation,
-                account,
-                standing: Standing::In,
-                role: Role::Member,
-                muted_until: UnixTime(0),
-                span: SpanUpdate::Open,
-            })
-        };
-        let mut changes = vec![DirectoryChange::AddRoom(room), member(account)];
-        if other != account {
-            changes.push(member(other));
-        }
-        Ok(changes)
-    }
-
-    fn check_send_id(&self, id: SendId) -> Result<(), Refusal> {
-        let (date, made) = (self.now.date, id.time());
-        if id.0[6] >> 4 != 7 || made > date + limits::SEND_ID_AHEAD {
-            return Err(Code::BadSendId.into());
-        }
-        if made < date - limits::SEND_ID_MEMORY {
-            return Err(Code::SendExpired.into());
-        }
-        Ok(())
-    }
-
-    fn resolve(&self, target: &Target, account: AccountId) -> Result<Place, Refusal> {
+    pub(super) fn resolve(&self, target: &Target, account: AccountId) -> Result<Place, Refusal> {
         match target {
             Target::Conversation(_) | Target::Room(_) => Ok(Place {
                 conversation: self.find_room(target, account)?,
@@ -508,7 +552,7 @@ impl Hub {
         out.push(Effect::Send(id, ToClient::Error(request, refusal)));
     }
 
-    fn ack(
+    pub(super) fn ack(
         &mut self,
         id: LinkId,
         request: RequestId,
@@ -582,7 +626,16 @@ impl Hub {
         out: &mut Vec<Effect>,
     ) {
         self.appending = self.appending.saturating_sub(append.bytes);
+        self.landed(
+            append.from,
+            append.id,
+            &Ruling::Known(conversation, seq),
+            out,
+        );
         match append.origin {
+            Origin::Say(account, token) => {
+                self.said(account, token, Ok((conversation, seq)), out);
+            }
             Origin::Send { link, request } if conversation == append.conversation => {
                 self.ack(link, request, conversation, seq, append.id, out);
             }
@@ -594,6 +647,9 @@ impl Hub {
                 self.change_settled(append.conversation, subject, out);
             }
             Origin::Server(subject) => self.change_settled(append.conversation, subject, out),
+            Origin::File(asked, blob) => {
+                self.file_entered(asked, blob, (conversation, seq), false, out);
+            }
         }
     }
 
@@ -620,9 +676,13 @@ impl Hub {
                 if is_retryable && is_later {
                     refusal = Refusal::new(Code::AfterRefused).retry_in(500);
                 }
+                let ruling = Ruling::Refused(refusal.clone());
+                self.landed(append.from, append.id, &ruling, out);
                 self.refuse_send(link, request, refusal, out);
                 if is_retryable {
                     self.block(link, append.conversation, (request, append.id), out);
+                    self.cut_line(Speaker::Link(link), append.conversation);
+                    self.go_on(Speaker::Link(link), append.conversation, out);
                 }
             }
             Origin::Change(asked, subject) => {
@@ -634,6 +694,13 @@ impl Hub {
                 self.change_settled(append.conversation, subject, out);
             }
             Origin::Server(subject) => self.change_settled(append.conversation, subject, out),
+            Origin::Say(account, token) => {
+                let refusal = storage_refusal(fault);
+                let ruling = Ruling::Refused(refusal.clone());
+                self.landed(append.from, append.id, &ruling, out);
+                self.said(account, token, Err(refusal), out);
+            }
+            Origin::File(asked, blob) => self.file_failed(asked, blob, fault, out),
         }
     }
 
@@ -645,7 +712,12 @@ impl Hub {
         out: &mut Vec<Effect>,
     ) {
         self.appending = self.appending.saturating_sub(append.bytes);
+        let known = Ruling::Known(entry.conversation, entry.seq);
+        self.landed(append.from, append.id, &known, out);
         match append.origin {
+            Origin::Say(account, token) => {
+                self.said(account, token, Ok((entry.conversation, entry.seq)), out);
+            }
             Origin::Send { link, request } => {
                 self.ack(link, request, entry.conversation, entry.seq, entry.id, out);
             }
@@ -657,12 +729,16 @@ impl Hub {
                 self.answer(asked, Ok(answer), out);
             }
             Origin::Server(_) => {}
+            Origin::File(asked, blob) => {
+                let place = (entry.conversation, entry.seq);
+                self.file_entered(asked, blob, place, true, out);
+            }
         }
     }
 }
 
 /// What every server checks of a body, whoever sends it.
-fn check_body(body: &Body) -> Result<(), Refusal> {
+pub(super) fn check_body(body: &Body) -> Result<(), Refusal> {
     if body.extensions.encoded_len() > limits::EXTENSION_BYTES {
         return Err(Refusal::because(
             Code::TooLong,
@@ -710,17 +786,7 @@ fn check_body(body: &Body) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn no_topic() -> Refusal {
-    Refusal::because(Code::BadRequest, "a direct conversation has no topic")
-}
-
-fn muted(until: UnixTime, now: UnixTime) -> Refusal {
-    if until == UnixTime(u64::MAX) {
-        return Code::Muted.into();
-    }
-    let seconds = until.seconds().saturating_sub(now.seconds()).max(1);
-    Refusal::because(
-        Code::Muted,
-        format!("you are muted in this room for another {seconds} s"),
-    )
+/// What an entry holds of a queue.
+pub(super) fn weight(body: &Body) -> usize {
+    body.data.len() + body.extensions.encoded_len() + 256
 }

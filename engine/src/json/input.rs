@@ -1,12 +1,13 @@
 //! Takes an input line apart.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
 use super::object::Object;
-use crate::agent::Command;
+use crate::agent::{Command, FileSink, FileSource};
 use crate::id::{SendId, Seq};
 use crate::limits;
 use crate::model::{
@@ -140,9 +141,9 @@ impl Fields {
             "quit" => Ok(Action::Command(Command::Leave {
                 flush: self.flag("flush")?.unwrap_or(false),
             })),
-            "send_file" | "fetch" | "block" | "unblock" | "notify" | "profile" => {
-                Ok(Action::NotSupported(verb.to_owned()))
-            }
+            "send_file" => self.send_file(label),
+            "fetch" => self.fetch(label),
+            "block" | "unblock" | "notify" | "profile" => Ok(Action::NotSupported(verb.to_owned())),
             _ => ask(self.question(verb)?),
         }
     }
@@ -162,6 +163,36 @@ impl Fields {
             id: self.send_id()?,
             label,
         }))
+    }
+
+    fn send_file(&self, label: String) -> Read<Action> {
+        let name = self.text_if("name")?.map(str::to_owned);
+        let media_type = self.text_if("media_type")?.unwrap_or_default();
+        Ok(Action::Command(Command::SendFile {
+            target: self.target()?,
+            source: FileSource::Path(self.path()?),
+            name,
+            media_type: media_type.to_owned(),
+            id: self.send_id()?,
+            label,
+        }))
+    }
+
+    fn fetch(&self, label: String) -> Read<Action> {
+        Ok(Action::Command(Command::Fetch {
+            blob: self.parsed("blob", "32 hexadecimal digits")?,
+            sink: FileSink::Path(self.path()?),
+            start: self.number_if("start")?.unwrap_or(0),
+            length: self.number_if("length")?,
+            label,
+        }))
+    }
+
+    fn path(&self) -> Read<PathBuf> {
+        match self.text("path")? {
+            "" => fault("`path`: expected the path of a file"),
+            path => Ok(path.into()),
+        }
     }
 
     fn cancel(&self, label: String) -> Read<Action> {

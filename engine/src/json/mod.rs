@@ -14,7 +14,9 @@
 //! | `delete` | where, `seq` | as `send` |
 //! | `react` | where, `seq`, `emoji` (empty takes it back) | as `send` |
 //! | `topic` | where, `text` | as `send` |
-//! | `cancel` | `ref` of a send that is in the outbox, or its `id` | `canceled` |
+//! | `send_file` | where, `path`, optional `name`, `media_type`, `id` (32 hex digits) | `queued`, `progress`.., then `ack` or `error` |
+//! | `fetch` | `blob`, `path` (a file that does not exist, or a folder), optional `start`, `length` | as `send_file`; the `ack` has `path` and `hash` |
+//! | `cancel` | `ref` of a send that is in the outbox or of a transfer, or its `id` | `canceled` |
 //! | `outbox` | | `outbox` |
 //! | `create` | `room`, optional `public` (true), `history` (`all`, `since_join`) | `ack` |
 //! | `join` `leave` | `room` | `ack` |
@@ -34,7 +36,7 @@
 //! | `typing` | where | nothing |
 //! | `presence` | `state` (`online`, `away`), optional `text` | nothing |
 //! | `quit` | optional `flush` (false) | `bye` |
-//! | `send_file` `fetch` `block` `unblock` `notify` `profile` | reserved | `error` `not_supported` |
+//! | `block` `unblock` `notify` `profile` | reserved | `error` `not_supported` |
 //!
 //! # Out
 //!
@@ -48,11 +50,12 @@
 //! | `connected` | `account` `account_id` `device` `fingerprint` `protocol` `durable` `limits` {`sends` `entry_credit` `text` `frame` `ping_ms` `dead_ms`} |
 //! | `reconnecting` | `in_ms` `reason` `message` |
 //! | `bye` | `reason` `message`?: the last line |
-//! | `queued` | `ref`? `id`: the send is in the outbox |
-//! | `ack` | `ref`? where? `seq`? `id`? `conv`? `earlier`? |
+//! | `queued` | `ref`? `id`: the send is in the outbox, the transfer in the profile |
+//! | `progress` | `ref`? `id` `done` `size`: bytes of a transfer; not more often than five times a second |
+//! | `ack` | `ref`? where? `seq`? `id`? `conv`? `earlier`?, of a fetch also `blob` `path` `hash` |
 //! | `error` | `ref`? `id`? `code` `message` `retry_ms`? `earlier`? |
-//! | `canceled` | `ref`? `id`: the send was taken out of the outbox |
-//! | `pending` `failed` | `ref`? `id`: at the end, a send that was not settled; kept for the next start, or lost |
+//! | `canceled` | `ref`? `id`: the send was taken out of the outbox, the transfer was ended |
+//! | `pending` `failed` | `ref`? `id`: at the end, a send or a transfer that was not settled; kept for the next start, or lost |
 //! | `message` | entry fields, `text` `reply_to`? `deleted`? |
 //! | `edit` | entry fields, `target` `text` |
 //! | `delete` | entry fields, `target` |
@@ -60,6 +63,7 @@
 //! | `topic` | entry fields, `text` |
 //! | `member` | entry fields, `account` `change` `role` `until`? |
 //! | `file` | entry fields, `blob` `name` `size` `media_type` `hash`, or `deleted` |
+//! | `incoming` | where `from` `blob` `name` `size` `media_type` `over`?: somebody sends a file, which can be fetched already; `over`: gave it up |
 //! | `entry` | entry fields, `kind`: a kind that this version does not know |
 //! | `gap` | where `conv` `epoch` `from` `to_seq` `reason` |
 //! | `conversation` | the fields of an item of `conversations`: it is new, or the membership changed |

@@ -160,6 +160,43 @@ impl Lines {
                 self.learn(items);
                 answer_line("outbox", &asked).objects("items", items.iter().map(outbox_item))
             }
+            Event::Progress {
+                label,
+                id,
+                done,
+                size,
+                ..
+            } => Object::of_type("progress")
+                .text_if("ref", label)
+                .id("id", id)
+                .number("done", *done)
+                .number("size", *size),
+            Event::Fetched {
+                command,
+                label,
+                id,
+                blob,
+                path,
+                hash,
+            } => {
+                self.refs.settled(label, *id);
+                let path = path.as_ref().map(|path| path.to_string_lossy());
+                Object::of_type("ack")
+                    .text_if("ref", label)
+                    .id("id", id)
+                    .id("blob", blob)
+                    .text_if("path", path.as_deref().unwrap_or_default())
+                    .text("hash", &hex(hash))
+                    .flag_if("earlier", command.is_none())
+            }
+            Event::Incoming { peer, incoming } => Object::of_type("incoming")
+                .place(peer)
+                .text("from", incoming.from.as_str())
+                .id("blob", incoming.blob)
+                .text("name", &incoming.name)
+                .number("size", incoming.size)
+                .text("media_type", &incoming.media_type)
+                .flag_if("over", incoming.is_over),
             Event::Conversation(conversation) => {
                 self.name(conversation.id, &conversation.peer);
                 conversation_fields(Object::of_type("conversation"), conversation)
@@ -305,6 +342,8 @@ impl Lines {
                         .text("help", &item.help)
                 }),
             ),
+            // Transfers are told by their own events.
+            Answer::Uploading(_) | Answer::Fetching(_) => line("ack"),
         }
     }
 
@@ -503,6 +542,7 @@ fn entry_fields(peer: Option<&Peer>, epoch: Option<Epoch>, entry: &Entry) -> Obj
         .number("prev", entry.prev.0)
         .id("id", entry.id)
         .text("from", entry.from_name.as_str())
+        .flag_if("bot", entry.from_name.plugin_name().is_some())
         .time("time", entry.time);
     match content {
         Content::Text(text) => reply(line.text("text", &text), body),
@@ -521,11 +561,6 @@ fn entry_fields(peer: Option<&Peer>, epoch: Option<Epoch>, entry: &Entry) -> Obj
             }
         }
         Content::File(offer) => {
-            let hash: String = offer
-                .hash
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
             let line = match body.blob {
                 Some(blob) => line.id("blob", blob),
                 None => line,
@@ -533,7 +568,7 @@ fn entry_fields(peer: Option<&Peer>, epoch: Option<Epoch>, entry: &Entry) -> Obj
             line.text("name", &offer.name)
                 .number("size", offer.size)
                 .text("media_type", &offer.media_type)
-                .text("hash", &hash)
+                .text("hash", &hex(&offer.hash))
         }
         Content::Deleted => match body.kind {
             Kind::TEXT => reply(line.text("text", ""), body),
@@ -542,6 +577,10 @@ fn entry_fields(peer: Option<&Peer>, epoch: Option<Epoch>, entry: &Entry) -> Obj
         },
         Content::Unknown => line.number("kind", body.kind.0),
     }
+}
+
+fn hex(hash: &[u8; 32]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn kind_name(kind: Kind) -> &'static str {

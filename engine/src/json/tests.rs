@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::agent::{Command, CommandId, Event};
+use crate::agent::{Command, CommandId, Event, FileSink, FileSource};
 use crate::error::{Error, LinkFault, Misuse};
 use crate::id::{AccountId, BlobId, ConversationId, DeviceId, Epoch, SendId, Seq};
 use crate::limits;
@@ -377,15 +377,92 @@ fn a_bad_line_names_the_field_and_keeps_its_ref() {
 }
 
 #[test]
+fn transfers_are_read() {
+    let line = r#"{"type":"send_file","room":"lobby","path":"/a/b.png","media_type":"image/png","ref":"1"}"#;
+    assert_eq!(
+        parse_line(line).unwrap().action,
+        Action::Command(Command::SendFile {
+            target: Target::Room(RoomName::new("lobby").unwrap()),
+            source: FileSource::Path("/a/b.png".into()),
+            name: None,
+            media_type: "image/png".to_owned(),
+            id: None,
+            label: "1".to_owned(),
+        })
+    );
+    let blob = "0b".repeat(16);
+    let line = format!(r#"{{"type":"fetch","blob":"{blob}","path":"d","start":5,"length":6}}"#);
+    assert_eq!(
+        parse_line(&line).unwrap().action,
+        Action::Command(Command::Fetch {
+            blob: BlobId([0x0b; 16]),
+            sink: FileSink::Path("d".into()),
+            start: 5,
+            length: Some(6),
+            label: String::new(),
+        })
+    );
+    assert!(complaint(r#"{"type":"fetch","blob":"x","path":"d"}"#).contains("`blob`"));
+    assert!(complaint(r#"{"type":"send_file","room":"lobby"}"#).contains("`path`"));
+}
+
+#[test]
+fn transfers_are_told() {
+    let mut lines = Lines::new();
+    let id = SendId([0x1d; 16]);
+    let label = "1".to_owned();
+    let progress = Event::Progress {
+        command: None,
+        label: label.clone(),
+        id,
+        done: 5,
+        size: 9,
+    };
+    let id_text = "1d".repeat(16);
+    assert_eq!(
+        lines.event(&progress),
+        [format!(
+            r#"{{"type":"progress","ref":"1","id":"{id_text}","done":5,"size":9}}"#
+        )]
+    );
+    let fetched = Event::Fetched {
+        command: Some(CommandId(3)),
+        label,
+        id,
+        blob: BlobId([0x0b; 16]),
+        path: Some("/d/a.txt".into()),
+        hash: [0xaa; 32],
+    };
+    let (blob, hash) = ("0b".repeat(16), "aa".repeat(32));
+    assert_eq!(
+        lines.event(&fetched),
+        [format!(
+            r#"{{"type":"ack","ref":"1","id":"{id_text}","blob":"{blob}","path":"/d/a.txt","hash":"{hash}"}}"#
+        )]
+    );
+    let incoming = Event::Incoming {
+        peer: Peer::Room(RoomName::new("lobby").unwrap()),
+        incoming: Incoming {
+            conversation: ConversationId([1; 16]),
+            blob: BlobId([0x0b; 16]),
+            from: AccountName::new("bob").unwrap(),
+            name: "a.txt".to_owned(),
+            size: 9,
+            media_type: "text/plain".to_owned(),
+            is_over: false,
+        },
+    };
+    assert_eq!(
+        lines.event(&incoming),
+        [format!(
+            r#"{{"type":"incoming","room":"lobby","from":"bob","blob":"{blob}","name":"a.txt","size":9,"media_type":"text/plain"}}"#
+        )]
+    );
+}
+
+#[test]
 fn verbs_of_later_versions_are_not_supported() {
-    for verb in [
-        "send_file",
-        "fetch",
-        "block",
-        "unblock",
-        "notify",
-        "profile",
-    ] {
+    for verb in ["block", "unblock", "notify", "profile"] {
         let input = parse_line(&format!(r#"{{"type":"{verb}","ref":"1"}}"#)).unwrap();
         let error = Lines::new().resolve(input).unwrap_err();
         assert_eq!(error.code, Code::NotSupported);

@@ -381,6 +381,13 @@ impl FileOffer {
         data
     }
 
+    /// The name in an encoded offer.
+    pub(crate) fn name_in(data: &[u8]) -> Option<&str> {
+        let (_, rest) = data.split_at_checked(40)?;
+        let (length, rest) = rest.split_first_chunk::<2>()?;
+        std::str::from_utf8(rest.get(..u16::from_be_bytes(*length).into())?).ok()
+    }
+
     fn decode(data: &[u8]) -> Option<Self> {
         let (size, rest) = data.split_first_chunk::<8>()?;
         let (hash, rest) = rest.split_first_chunk::<32>()?;
@@ -428,6 +435,10 @@ mod tests {
             media_type: "text/plain".into(),
             hash: [7; 32],
         };
+        assert_eq!(
+            FileOffer::name_in(&Body::file(BlobId([1; 16]), &offer).data),
+            Some("é.txt")
+        );
         assert_eq!(
             Body::file(BlobId([1; 16]), &offer).content(),
             Content::File(offer)

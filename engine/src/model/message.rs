@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, Body, Change, Entry, Extensions, History, Refusal, Role, RoomName, UnixTime,
+    AccountName, Body, Change, Chunk, Entry, Extensions, Fetched, Fetching, History, Incoming,
+    Piece, Refusal, Role, RoomName, Stopped, UnixTime, Upload, Uploading,
 };
-use crate::id::{AccountId, ConversationId, DeviceId, Epoch, RequestId, SendId, Seq};
+use crate::id::{AccountId, BlobId, ConversationId, DeviceId, Epoch, RequestId, SendId, Seq};
 
 /// From a client to a server.
 #[non_exhaustive]
@@ -36,6 +37,19 @@ pub enum ToServer {
     Typing(Target),
     /// The person is there, or away.
     Presence(PresenceState, String),
+    /// Bytes of an upload.
+    Chunk(Chunk),
+    /// The pieces of a download were dealt with up to this byte: as many more may come as its window
+    /// allows.
+    Taken {
+        /// The request that began the download, on this link.
+        transfer: RequestId,
+        /// The byte after the last one that was dealt with.
+        upto: u64,
+    },
+    /// Nothing more of this transfer, on this link. What was uploaded stays until it expires or is
+    /// [abandoned](Request::Abandon).
+    Stop(RequestId),
     /// Are you there?
     Ping(u64),
     /// I am.
@@ -111,6 +125,22 @@ pub enum ToClient {
         /// About which conversation.
         conversation: Option<ConversationId>,
     },
+    /// Somebody sends a file.
+    Incoming(Incoming),
+    /// The chunks of an upload were written up to this byte: as many more may come as its window
+    /// allows.
+    Received {
+        /// The request that began the upload, on this link.
+        transfer: RequestId,
+        /// The byte after the last one that was written.
+        upto: u64,
+    },
+    /// Bytes of a download.
+    Piece(Piece),
+    /// All pieces of a download were sent.
+    Fetched(Fetched),
+    /// The server ended a transfer.
+    Stopped(Stopped),
     /// Are you there?
     Ping(u64),
     /// I am.
@@ -344,6 +374,34 @@ pub enum Request {
     },
     /// The plugins' commands. Answer: `Commands`.
     Commands,
+    /// Sends a file, or goes on with it. Answer: `Uploading`; or `Entered` if this upload was finished
+    /// already.
+    Upload(Upload),
+    /// All chunks were sent: makes an entry of the file. Answer: `Entered`.
+    Finish {
+        /// The request that began the upload, on this link.
+        transfer: RequestId,
+        /// BLAKE3 of the whole file.
+        hash: [u8; 32],
+    },
+    /// Gives an upload up that did not become an entry yet, whatever link it was on. Answer: `Done`,
+    /// also when there is none.
+    Abandon {
+        /// The upload's send id.
+        id: SendId,
+    },
+    /// Gets a file or a part of it. Answer: `Fetching`, then pieces, then
+    /// [`Fetched`](ToClient::Fetched).
+    Fetch {
+        /// Which, as an entry or a signal names it.
+        blob: BlobId,
+        /// From this byte on.
+        offset: u64,
+        /// So many bytes; `None` is all.
+        length: Option<u64>,
+        /// How many bytes may be under way without having been [taken](ToServer::Taken).
+        window: u32,
+    },
 }
 
 // Passwords never get into a log.
@@ -365,6 +423,10 @@ impl std::fmt::Debug for Request {
             Self::Password { .. } => "Password",
             Self::Command { .. } => "Command",
             Self::Commands => "Commands",
+            Self::Upload(_) => "Upload",
+            Self::Finish { .. } => "Finish",
+            Self::Abandon { .. } => "Abandon",
+            Self::Fetch { .. } => "Fetch",
         })
     }
 }
@@ -413,6 +475,10 @@ pub enum Answer {
     Devices(Vec<DeviceItem>),
     /// The plugins' commands.
     Commands(Vec<CommandItem>),
+    /// Chunks may come.
+    Uploading(Uploading),
+    /// Pieces will come.
+    Fetching(Box<Fetching>),
 }
 
 /// A room in a list.

@@ -2,14 +2,21 @@
 
 mod admin;
 mod entry;
+mod file;
+mod file_name;
 mod message;
 mod name;
 mod refusal;
 mod room;
 mod time;
 
-pub use admin::{AccountItem, Admin, AdminAnswer, Registration};
+pub use admin::{AccountItem, Admin, AdminAnswer, PluginItem, Registration, ServerStats};
 pub use entry::{Body, Change, Content, Entry, Extensions, FileOffer, Kind, MemberChange};
+pub use file::{
+    Chunk, Fetched, Fetching, FileRules, HashPair, Incoming, PendingUpload, Piece, Stopped, Upload,
+    Uploading,
+};
+pub use file_name::{BadFileName, FileName};
 pub use message::{
     Answer, ByeReason, CommandItem, Conversation, DeviceItem, GapReason, HistoryFrom, HistoryItem,
     Login, MemberItem, Peer, Position, Presence, PresenceState, Reaction, Receipt, Request, Resume,

@@ -43,10 +43,28 @@ impl AccountName {
     /// [`BadName`] says which rule it breaks.
     pub fn new(text: &str) -> Result<Self, BadName> {
         let name = normalize(text)?;
-        if name.starts_with("plugin.") {
+        if name.starts_with(PLUGIN) {
             return Err(BadName::Reserved);
         }
         Ok(Self(name.into()))
+    }
+
+    /// The reserved name of a plugin's account, `plugin.NAME`. Nobody can register under it or log in.
+    ///
+    /// # Errors
+    ///
+    /// [`BadName`] says which rule it breaks.
+    pub fn plugin(name: &str) -> Result<Self, BadName> {
+        if name.is_empty() {
+            return Err(BadName::Empty);
+        }
+        Ok(Self(normalize(&format!("{PLUGIN}{name}"))?.into()))
+    }
+
+    /// NAME, if this is the account of a plugin: a program and not a person.
+    #[must_use]
+    pub fn plugin_name(&self) -> Option<&str> {
+        self.0.strip_prefix(PLUGIN)
     }
 
     /// The normalized text.
@@ -132,6 +150,9 @@ impl fmt::Display for BadName {
 
 impl std::error::Error for BadName {}
 
+/// How the names of plugins' accounts begin.
+const PLUGIN: &str = "plugin.";
+
 fn normalize(text: &str) -> Result<String, BadName> {
     // Far above any name, and bounds the work of the Unicode tables.
     if text.len() > limits::NAME_BYTES * 4 {
@@ -167,6 +188,14 @@ mod tests {
         assert_eq!(AccountName::new("a\u{0}b"), Err(BadName::Character));
         assert_eq!(AccountName::new("a/b"), Err(BadName::Character));
         assert_eq!(AccountName::new("plugin.dice"), Err(BadName::Reserved));
+        let dice = AccountName::plugin("dice").unwrap();
+        assert_eq!(
+            (dice.as_str(), dice.plugin_name()),
+            ("plugin.dice", Some("dice"))
+        );
+        assert_eq!(AccountName::plugin(""), Err(BadName::Empty));
+        assert_eq!(AccountName::plugin("a b"), Err(BadName::Character));
+        assert_eq!(AccountName::new("ann").unwrap().plugin_name(), None);
         assert_eq!(AccountName::new(&"x".repeat(65)), Err(BadName::TooLong));
         assert_eq!(RoomName::new("Lobby").unwrap().as_str(), "lobby");
     }

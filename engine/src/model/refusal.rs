@@ -124,6 +124,8 @@ codes! {
     BadRequest = 33 "bad_request": "that request makes no sense here",
     /// A role that does not exist.
     BadRole = 34 "bad_role": "a role is one of member, moderator, owner",
+    /// No plugin has a command of that name.
+    NoSuchCommand = 35 "no_such_command": "there is no such command; ask for the list of commands",
 
     // 40-59: sending.
     /// An earlier send of the conversation was refused for now; this one waits for it.
@@ -155,14 +157,24 @@ codes! {
 
     /// Made by the client itself: the connection was lost before the answer came.
     Lost = 66 "lost": "the connection was lost before the answer came; look if it was done before you ask again",
+    /// Made by the client itself: a file of this machine can't be read or written.
+    LocalFile = 67 "local_file": "the file can't be read or written on this machine",
 
     // 80-99: files.
     /// No such file, or not visible to you.
     NoSuchBlob = 80 "no_such_blob": "there is no such file, or you may not see it",
-    /// Larger than the limit, or over the quota.
+    /// Over the quota of the account or the server.
     Quota = 81 "quota": "the file is larger than what is left of your quota",
     /// The content is not what was announced.
     BadHash = 82 "bad_hash": "the file's content is not what was announced; send it again",
+    /// Larger than any file may be here.
+    TooBig = 83 "too_big": "the file is larger than this server takes",
+    /// No files of that type.
+    BadType = 84 "bad_type": "this server takes no files of that type",
+    /// What is on the server's disk is not what was sent.
+    Damaged = 85 "damaged": "the file is damaged on the server; ask its sender to send it again",
+    /// The sender gave it up, or it expired.
+    Abandoned = 86 "abandoned": "the sender gave this file up",
 }
 
 impl Refusal {

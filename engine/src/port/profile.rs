@@ -1,6 +1,6 @@
 //! Where a client keeps what must survive it: its key, its outbox, its positions.
 
-use super::BoxFuture;
+use super::{BoxFuture, TransferItem};
 use crate::error::Error;
 use crate::id::{ConversationId, SendId};
 use crate::model::{Body, Position, Refusal, Target};
@@ -30,6 +30,8 @@ pub struct ProfileState {
     pub positions: Vec<Position>,
     /// How servers were known, by address.
     pub servers: Vec<KnownServer>,
+    /// Transfers that did not end, in their order.
+    pub transfers: Vec<TransferItem>,
 }
 
 /// A change of a profile.
@@ -49,6 +51,10 @@ pub enum ProfileChange {
     DropPosition(ConversationId),
     /// A server's key was accepted.
     PutServer(KnownServer),
+    /// A transfer, new or changed.
+    PutTransfer(TransferItem),
+    /// A transfer ended.
+    DropTransfer(SendId),
 }
 
 /// An entry that waits for its ack.

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::BoxFuture;
-use crate::id::{AccountId, ConversationId, DeviceId, SendId, Seq, Ticket};
+use super::{BoxFuture, LogPage};
+use crate::id::{AccountId, BlobId, ConversationId, DeviceId, SendId, Seq, Ticket};
 use crate::model::{
     Account, AccountName, Body, Cursor, Device, Entry, HistoryFrom, HistoryItem, Invite, Member,
-    Rights, Role, Room, Span, Standing, UnixTime,
+    PendingUpload, Rights, Role, Room, Span, Standing, UnixTime,
 };
 
 /// An entry that is to be appended to a conversation's log.
@@ -25,7 +25,10 @@ pub struct Append {
     pub from_name: AccountName,
     /// The server's date.
     pub time: UnixTime,
-    /// What it says. A redaction blanks its target in the same transaction.
+    /// What it says. A redaction blanks its target in the same transaction. With a blob, it is a
+    /// [`FileOffer`](crate::model::FileOffer), and the blob is kept as long as the entry names it; where the
+    /// same content is there already, it is that of the earlier blob, and this one's own is
+    /// [freed](Committed::Freed).
     pub body: Body,
     /// Append only if this is the head: for changes that were decided by what stood there.
     pub expect: Option<Seq>,
@@ -86,6 +89,12 @@ pub enum DirectoryChange {
     /// One use of the invite with this hash. Refused as [`Fault::Taken`] when none is left at this
     /// date.
     UseInvite([u8; 32], UnixTime),
+    /// An upload that is to survive the server; replaces the one of the same blob.
+    SetUpload(PendingUpload),
+    /// The upload became an entry, or was given up.
+    RemoveUpload(BlobId),
+    /// This content is not what it was. The next upload of the same takes its place.
+    Distrust(BlobId),
 }
 
 /// A change of a [`Member`].
@@ -169,6 +178,13 @@ pub enum Committed {
         /// The first seq left.
         first: Seq,
     },
+    /// Entries that named blobs do it no longer.
+    Freed {
+        /// How many bytes of whose files.
+        bytes: Vec<(AccountId, u64)>,
+        /// Contents that nothing names any more.
+        contents: Vec<BlobId>,
+    },
 }
 
 /// Why a store did not do it.
@@ -194,6 +210,8 @@ pub enum Fault {
     Full(String),
     /// The disk or the database does not work. May pass.
     Io(String),
+    /// What was stored is gone or changed.
+    Damaged(String),
 }
 
 impl Fault {
@@ -215,6 +233,7 @@ impl fmt::Display for Fault {
             Self::AfterFailed => f.write_str("an earlier append failed"),
             Self::Full(text) => write!(f, "no room on the disk: {text}"),
             Self::Io(text) => write!(f, "storage does not work: {text}"),
+            Self::Damaged(text) => write!(f, "what was stored is damaged: {text}"),
         }
     }
 }
@@ -234,6 +253,10 @@ pub struct Snapshot {
     pub cursors: Vec<(ConversationId, AccountId, Cursor)>,
     /// Invites that have uses left.
     pub invites: Vec<Invite>,
+    /// Uploads that are not done.
+    pub uploads: Vec<PendingUpload>,
+    /// How many bytes of files the entries of each account name.
+    pub stored: Vec<(AccountId, u64)>,
 }
 
 /// Logs of conversations.
@@ -290,6 +313,21 @@ pub trait Log: Send + Sync {
         bytes: usize,
     ) -> BoxFuture<'_, Result<SearchPage, Fault>>;
 
+    /// All logs in the order of appending: what comes after the position `after`, at most `entries` of
+    /// them and about `bytes` (at least one, if there is one and `entries` is not 0).
+    fn since(
+        &self,
+        after: u64,
+        entries: usize,
+        bytes: usize,
+    ) -> BoxFuture<'_, Result<LogPage, Fault>>;
+
+    /// The entry that names a blob, and what holds the content.
+    fn blob(&self, blob: BlobId) -> BoxFuture<'_, Result<Option<BlobPlace>, Fault>>;
+
+    /// The blobs that hold contents which entries name.
+    fn contents(&self) -> BoxFuture<'_, Result<Vec<BlobId>, Fault>>;
+
     /// Cuts prefixes of the logs: entries older than `age`, and all but the last `count` of each
     /// conversation. [`Committed::Trimmed`] follows for each that was cut.
     fn trim(&self, age: Option<Duration>, count: Option<u64>) -> BoxFuture<'_, Result<(), Fault>>;
@@ -299,6 +337,15 @@ pub trait Log: Send + Sync {
 
     /// Everything that was submitted is committed or failed, and nothing more is taken.
     fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Where a blob is named.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlobPlace {
+    /// The entry.
+    pub entry: Entry,
+    /// The blob that holds the content: this one, or an earlier one with the same.
+    pub content: BlobId,
 }
 
 /// What a search found.

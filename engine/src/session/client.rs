@@ -29,6 +29,8 @@ pub struct ClientSession {
     asked: Option<Time>,
     /// Encoded frames that wait to be sealed.
     waiting: VecDeque<Vec<u8>>,
+    /// Encoded chunks of files, which wait for everything else.
+    chunks: VecDeque<Vec<u8>>,
     failed: Option<Error>,
 }
 
@@ -65,6 +67,7 @@ impl ClientSession {
             heard: now,
             asked: None,
             waiting: VecDeque::new(),
+            chunks: VecDeque::new(),
             failed: None,
         }
     }
@@ -128,7 +131,10 @@ impl ClientSession {
         let mut frame = Vec::new();
         match wire::encode_to_server(message, &mut frame) {
             Ok(()) => {
-                self.waiting.push_back(frame);
+                match message {
+                    ToServer::Chunk(_) => self.chunks.push_back(frame),
+                    _ => self.waiting.push_back(frame),
+                }
                 Ok(())
             }
             Err(error) => Err(self.fail(Error::Internal(error.to_string()))),
@@ -193,17 +199,28 @@ impl ClientSession {
         self.conduit.set_rekey_records(records);
     }
 
-    /// Appends what has to go out to `out`.
+    /// Appends what has to go out to `out`: chunks of files only after everything else, and only until
+    /// [`limits::CHUNKS_SEALED`] bytes lie there, so that what is said meanwhile overtakes the others.
     ///
     /// # Errors
     ///
     /// Why the link has to end.
     pub fn poll_transmit(&mut self, out: &mut Vec<u8>, now: Time) -> Result<(), Error> {
         self.conduit.poll_transmit(out);
-        if self.waiting.is_empty() || !self.conduit.is_open() {
+        if !self.conduit.is_open() {
             return Ok(());
         }
-        let waiting = std::mem::take(&mut self.waiting);
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let mut bytes = out.len() + waiting.iter().map(Vec::len).sum::<usize>();
+        while bytes < limits::CHUNKS_SEALED
+            && let Some(chunk) = self.chunks.pop_front()
+        {
+            bytes += chunk.len();
+            waiting.push_back(chunk);
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
         let mut frames = waiting.iter().map(Vec::as_slice);
         let sealed = self.conduit.seal_frames(&mut frames, out, now);
         self.note(sealed)

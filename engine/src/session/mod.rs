@@ -2,4 +2,5 @@
 
 pub mod client;
 pub mod conduit;
+pub mod flow;
 pub mod server;

@@ -7,7 +7,7 @@ use super::number::{self, Numbered};
 use super::part::{
     ConversationPart, EntryPart, Ext, List, Nothing, ReceiptPart, account_name, room_name, seq,
 };
-use super::{TooLarge, codec, tag};
+use super::{TooLarge, codec, file, tag};
 use crate::error::Violation;
 use crate::id::{ConversationId, DeviceId, RequestId, Seq};
 use crate::limits;
@@ -88,6 +88,8 @@ pub(super) fn append_answer(
                 &Whole { items, extensions },
             )
         }
+        Answer::Uploading(uploading) => file::append_uploading(out, request, uploading),
+        Answer::Fetching(fetching) => file::append_fetching(out, request, fetching),
     }
 }
 
@@ -132,6 +134,8 @@ pub(super) fn read_answer(frame: &Frame<'_>) -> Result<Answer, Violation> {
         tag::RECEIPT_LIST => Answer::Receipts(read_whole(frame, ReceiptPart::into_model)?),
         tag::DEVICE_LIST => Answer::Devices(read_whole(frame, DevicePart::into_model)?),
         tag::COMMAND_LIST => Answer::Commands(read_whole(frame, CommandPart::into_model)?),
+        tag::UPLOADING => Answer::Uploading(file::read_uploading(frame)?),
+        tag::FETCHING => Answer::Fetching(Box::new(file::read_fetching(frame)?)),
         // A row of the table that nobody reads; a test decodes one frame of each.
         _ => return Err(Violation::Unsupported),
     })

@@ -9,6 +9,7 @@
 mod answer;
 mod codec;
 mod entry;
+mod file;
 mod frame;
 mod number;
 mod part;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::frame::{self, Frame};
 use super::number::{self, Numbered};
 use super::part::{Ext, Nothing, TargetBody, TargetPart, seq, typed_account, typed_room};
-use super::{TooLarge, codec, tag};
+use super::{TooLarge, codec, file, tag};
 use crate::error::Violation;
 use crate::id::{DeviceId, RequestId, Seq};
 use crate::model::{Change, History, HistoryFrom, Request, Role};
@@ -140,6 +140,15 @@ pub(super) fn append_request(
             frame::append(out, tag::COMMAND, request, &body)
         }
         Request::Commands => frame::append(out, tag::GET_COMMANDS, request, &Nothing::BODY),
+        Request::Upload(upload) => file::append_upload(out, request, upload),
+        Request::Finish { transfer, hash } => file::append_finish(out, request, *transfer, *hash),
+        Request::Abandon { id } => file::append_abandon(out, request, *id),
+        Request::Fetch {
+            blob,
+            offset,
+            length,
+            window,
+        } => file::append_fetch(out, request, *blob, *offset, *length, *window),
     }
 }
 
@@ -258,6 +267,10 @@ pub(super) fn read_request(frame: &Frame<'_>) -> Result<Request, Violation> {
             codec::read::<Nothing<'_>>(frame.body)?;
             Request::Commands
         }
+        tag::UPLOAD => Request::Upload(file::read_upload(frame)?),
+        tag::FINISH => file::read_finish(frame)?,
+        tag::ABANDON => file::read_abandon(frame)?,
+        tag::FETCH => file::read_fetch(frame)?,
         // A row of the table that nobody reads; a test decodes one frame of each.
         _ => return Err(Violation::Unsupported),
     })

@@ -102,6 +102,9 @@ frames! {
     DELIVERED = 0x0015 "Delivered" Client Open;
     SET_TYPING = 0x0016 "SetTyping" Client Open;
     SET_PRESENCE = 0x0017 "SetPresence" Client Open;
+    CHUNK = 0x8018 "Chunk" Client Open;
+    TAKEN = 0x8019 "Taken" Client Open;
+    STOP = 0x801a "Stop" Client Open;
 
     CREATE = 0x4020 "Create" Client Open;
     CHANGE = 0x4021 "Change" Client Open;
@@ -118,6 +121,10 @@ frames! {
     PASSWORD = 0x402c "Password" Client Open;
     COMMAND = 0x402d "Command" Client Open;
     GET_COMMANDS = 0x402e "GetCommands" Client Open;
+    UPLOAD = 0x402f "Upload" Client Open;
+    FINISH = 0x4030 "Finish" Client Open;
+    ABANDON = 0x4031 "Abandon" Client Open;
+    FETCH = 0x4032 "Fetch" Client Open;
 
     WELCOME = 0x8040 "Welcome" Server Login;
     DENIED = 0x8041 "Denied" Server Login;
@@ -130,6 +137,11 @@ frames! {
     PRESENCE = 0x0048 "Presence" Server Open;
     TYPING = 0x0049 "Typing" Server Open;
     NOTICE = 0x004a "Notice" Server Open;
+    INCOMING = 0x004b "Incoming" Server Open;
+    RECEIVED = 0x804c "Received" Server Open;
+    PIECE = 0x804d "Piece" Server Open;
+    FETCHED = 0x804e "Fetched" Server Open;
+    STOPPED = 0x804f "Stopped" Server Open;
 
     DONE = 0xc050 "Done" Server Open;
     ENTERED = 0xc051 "Entered" Server Open;
@@ -142,4 +154,6 @@ frames! {
     RECEIPT_LIST = 0xc058 "ReceiptList" Server Open;
     DEVICE_LIST = 0xc059 "DeviceList" Server Open;
     COMMAND_LIST = 0xc05a "CommandList" Server Open;
+    UPLOADING = 0xc05b "Uploading" Server Open;
+    FETCHING = 0xc05c "Fetching" Server Open;
 }

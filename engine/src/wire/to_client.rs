@@ -12,7 +12,7 @@ use super::part::{
     ByeBody, ConversationPart, EchoBody, EntryPart, Ext, List, ReceiptPart, account_name, seq,
 };
 use super::tag::{self, Sender};
-use super::{Decoded, TooLarge, codec, entry};
+use super::{Decoded, TooLarge, codec, entry, file};
 use crate::error::Violation;
 use crate::id::{AccountId, ConversationId, DeviceId, Epoch, RequestId, SendId, Seq};
 use crate::limits;
@@ -127,6 +127,13 @@ pub fn encode_to_client(message: &ToClient, out: &mut Vec<u8>) -> Result<(), Too
             };
             frame::append(out, tag::NOTICE, none, &body)
         }
+        ToClient::Incoming(incoming) => file::append_incoming(out, incoming),
+        ToClient::Received { transfer, upto } => {
+            file::append_progress(out, tag::RECEIVED, *transfer, *upto)
+        }
+        ToClient::Piece(piece) => file::append_piece(out, piece),
+        ToClient::Fetched(fetched) => file::append_fetched(out, fetched),
+        ToClient::Stopped(stopped) => file::append_stopped(out, stopped),
         ToClient::Ping(number) => frame::append(out, tag::PING, none, &EchoBody::new(*number)),
         ToClient::Pong(number) => frame::append(out, tag::PONG, none, &EchoBody::new(*number)),
         ToClient::Rekey => frame::append(out, tag::REKEY, none, &()),
@@ -227,6 +234,14 @@ fn read(frame: &Frame<'_>) -> Result<ToClient, Violation> {
                 conversation: body.conversation,
             }
         }
+        tag::INCOMING => ToClient::Incoming(file::read_incoming(frame)?),
+        tag::RECEIVED => {
+            let (transfer, upto) = file::read_progress(frame)?;
+            ToClient::Received { transfer, upto }
+        }
+        tag::PIECE => ToClient::Piece(file::read_piece(frame)?),
+        tag::FETCHED => ToClient::Fetched(file::read_fetched(frame)?),
+        tag::STOPPED => ToClient::Stopped(file::read_stopped(frame)?),
         tag::PING => ToClient::Ping(codec::read::<EchoBody<'_>>(frame.body)?.number),
         tag::PONG => ToClient::Pong(codec::read::<EchoBody<'_>>(frame.body)?.number),
         tag::REKEY => {

@@ -7,7 +7,7 @@ use super::number::{self, Numbered};
 use super::part::{BodyPart, ByeBody, EchoBody, Ext, List, TargetBody, TargetPart, seq};
 use super::request::{append_request, read_request};
 use super::tag::{self, Sender, State};
-use super::{Decoded, TooLarge, codec};
+use super::{Decoded, TooLarge, codec, file};
 use crate::error::Violation;
 use crate::id::{ConversationId, Epoch, RequestId, SendId, Seq};
 use crate::limits;
@@ -78,6 +78,11 @@ pub fn encode_to_server(message: &ToServer, out: &mut Vec<u8>) -> Result<(), Too
             };
             frame::append(out, tag::SET_PRESENCE, none, &body)
         }
+        ToServer::Chunk(chunk) => file::append_chunk(out, chunk),
+        ToServer::Taken { transfer, upto } => {
+            file::append_progress(out, tag::TAKEN, *transfer, *upto)
+        }
+        ToServer::Stop(transfer) => file::append_stop(out, *transfer),
         ToServer::Ping(number) => frame::append(out, tag::PING, none, &EchoBody::new(*number)),
         ToServer::Pong(number) => frame::append(out, tag::PONG, none, &EchoBody::new(*number)),
         ToServer::Rekey => frame::append(out, tag::REKEY, none, &()),
@@ -158,6 +163,12 @@ fn read(frame: &Frame<'_>) -> Result<ToServer, Violation> {
             let body: SetPresenceBody<'_> = codec::read(frame.body)?;
             ToServer::Presence(body.state, body.text.to_owned())
         }
+        tag::CHUNK => ToServer::Chunk(file::read_chunk(frame)?),
+        tag::TAKEN => {
+            let (transfer, upto) = file::read_progress(frame)?;
+            ToServer::Taken { transfer, upto }
+        }
+        tag::STOP => ToServer::Stop(file::read_stop(frame)?),
         tag::PING => ToServer::Ping(codec::read::<EchoBody<'_>>(frame.body)?.number),
         tag::PONG => ToServer::Pong(codec::read::<EchoBody<'_>>(frame.body)?.number),
         tag::REKEY => {

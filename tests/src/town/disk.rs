@@ -144,6 +144,9 @@ impl Disk {
                     .map(|(items, more)| Loaded::History(items, more))
             }
             Load::Lookup(account, id) => block_on(store.lookup(account, id)).map(Loaded::Lookup),
+            Load::Blob(blob) => {
+                block_on(store.blob(blob)).map(|place| Loaded::Blob(place.map(Box::new)))
+            }
             Load::Counted(id, seq) => block_on(store.counted(id, seq)).map(Loaded::Counted),
             Load::Search(places, text, before) => {
                 let page =

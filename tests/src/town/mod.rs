@@ -8,6 +8,7 @@ mod agenda;
 mod disk;
 mod end;
 mod net;
+mod plugins;
 mod program;
 mod script;
 mod seeded;
@@ -40,6 +41,8 @@ pub enum Sabotage {
     QueueBeforeSave,
     /// The client saves positions that its application has not reached.
     PositionAhead,
+    /// After a crash of the server nobody is asked any more.
+    ForgetFilters,
 }
 
 /// What happened in a story. Every kind must happen often enough, or the rest proves nothing.
@@ -83,4 +86,12 @@ pub struct Tally {
     pub trims: u32,
     /// A client was told that its device logged in elsewhere.
     pub replaced: u32,
+    /// Plugins were asked.
+    pub asked: u32,
+    /// They refused an entry.
+    pub rejected: u32,
+    /// They changed a text.
+    pub modified: u32,
+    /// Their verdict came when the link had ended.
+    pub late: u32,
 }

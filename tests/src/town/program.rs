@@ -291,7 +291,8 @@ impl World {
                 },
                 Effect::Cut => self.drop_link(device),
                 Effect::Save(ticket, changes) => self.save(device, ticket, changes),
-                Effect::Remember(_) => {}
+                // No story of the town sends a file.
+                Effect::Remember(_) | Effect::File(..) => {}
             }
         }
         if let Some(conn) = flush {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chat_engine::error::{Error, LinkFault, Violation};
 use chat_engine::hub::{Effect, Hub, Input, Load, Loaded, Policy};
-use chat_engine::port::{Committed, Fault, Write};
+use chat_engine::port::{Ask, Committed, Fault, FromHooks, Question, Verdict, Write};
 use chat_engine::secure::StaticKey;
 use chat_engine::{
     ByeReason, Code, LinkId, Registration, RequestId, RoomName, SendId, Ticket, Time, ToClient,
@@ -14,8 +14,10 @@ use chat_engine::{
 };
 use fastrand::Rng;
 
+use super::Sabotage;
 use super::end::{ServerEnd, ServerNews};
 use super::net::Side;
+use super::plugins::Plugins;
 use super::seeded::Seeded;
 use super::world::{Due, World};
 
@@ -93,10 +95,15 @@ impl World {
             lobby: RoomName::new("lobby").ok(),
             epoch_seed,
             durable: true,
+            files: chat_engine::FileRules::default(),
         };
         let random = Box::new(Seeded(self.server.rng.fork()));
         let mut hub = Hub::new(policy, self.disk.load(), random);
         let mut effects = Vec::new();
+        let forgets = self.sabotage == Sabotage::ForgetFilters && self.tally.crashes > 0;
+        if self.plugins.is_some() && !forgets {
+            hub.subscribe(Plugins::wanted());
+        }
         hub.start(self.now(self.server.wrong), &mut effects);
         self.server.running = Some(Running {
             hub,
@@ -183,7 +190,11 @@ impl World {
         });
         let conn = &mut self.conns[index];
         (conn.age, conn.slot) = (self.server.age, slot);
-        self.feed(Input::Accepted { link: id, from: 0 });
+        self.feed(Input::Accepted {
+            link: id,
+            from: 0,
+            address: String::new(),
+        });
         self.watch_link(slot);
         true
     }
@@ -254,8 +265,11 @@ impl World {
                     let due = Due::Verified(self.server.age, ticket, good);
                     self.after(Duration::from_millis(60), due);
                 }
-                // There is no operator.
-                Effect::Admin(..) => {}
+                Effect::Ask(ask) => self.ask_plugins(&ask),
+                // There is nobody to be told.
+                Effect::Tell(_) => {}
+                // There is no operator, and nobody sends files.
+                Effect::Admin(..) | Effect::File(_) => {}
                 Effect::Drained => drained = true,
             }
         }
@@ -279,6 +293,56 @@ impl World {
             return;
         }
         self.watch_hub();
+    }
+
+    /// From now on there is a filter.
+    pub(super) fn load_plugins(&mut self, plugins: Plugins) {
+        self.plugins = Some(plugins);
+        self.feed(Input::Hooks(FromHooks::Subscriptions(Plugins::wanted())));
+    }
+
+    fn ask_plugins(&mut self, ask: &Ask) {
+        let Some(plugins) = &mut self.plugins else {
+            self.witness
+                .complain("plugins are asked, and there are none");
+            return;
+        };
+        let (verdict, wait, kept) = plugins.judge(ask, &self.disk.truth);
+        if let Err(text) = kept {
+            self.witness.complain(text);
+        }
+        self.tally.asked += 1;
+        self.tally.rejected += u32::from(matches!(verdict, Verdict::Reject(_)));
+        self.tally.modified += u32::from(matches!(verdict, Verdict::Modified(_)));
+        let link = match &ask.question {
+            Question::Entry(ask) => {
+                // Also where its link has ended by then, and nobody hears of it.
+                if let Verdict::Reject(_) = verdict {
+                    self.witness.refuses(ask.id);
+                }
+                self.link_of_send(ask.id)
+            }
+            _ => None,
+        };
+        self.note(|| {
+            let text = format!("asked {:?}: {verdict:?} after {wait:?}", ask.ticket);
+            text.chars().take(200).collect()
+        });
+        let due = Due::Verdict(self.server.age, ask.ticket, verdict, link);
+        self.after(wait, due);
+    }
+
+    pub(super) fn verdict(&mut self, ticket: Ticket, verdict: Verdict, link: Option<LinkId>) {
+        self.tally.late += u32::from(link.is_some_and(|link| self.link_mut(link).is_none()));
+        self.feed(Input::Hooks(FromHooks::Verdict(ticket, verdict)));
+    }
+
+    /// The link over which something was sent.
+    fn link_of_send(&self, id: SendId) -> Option<LinkId> {
+        let slots = self.server.running.iter().flat_map(|up| &up.slots);
+        let mut links = slots.flatten();
+        let its = |link: &&ServerLink| link.sends.values().any(|send| *send == id);
+        links.find(its).map(|link| link.id)
     }
 
     /// A batch is being written.
@@ -317,6 +381,9 @@ impl World {
     pub(super) fn hand_out(&mut self) {
         for committed in self.disk.hand_out() {
             self.note(|| describe(&committed));
+            if let Some(Err(text)) = self.plugins.as_ref().map(|one| one.check(&committed)) {
+                self.witness.complain(text);
+            }
             if let Committed::Entry { .. } = committed {
                 self.tally.entries += 1;
             }

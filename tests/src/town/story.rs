@@ -8,6 +8,7 @@ use chat_engine::{AccountName, Body, Change, History, Peer, Request, RoomName, T
 use fastrand::Rng;
 
 use super::net::Quality;
+use super::plugins::Plugins;
 use super::world::{Due, World};
 use super::{Sabotage, Tally};
 
@@ -34,6 +35,9 @@ pub fn simulate(seed: u64, sabotage: Sabotage, traced: bool) -> Outcome {
         story.world.trace = Some(VecDeque::new());
     }
     story.settle_in();
+    if seed.is_multiple_of(FILTERED_EVERY) {
+        story.world.load_plugins(Plugins::new(seed));
+    }
     story.plan();
     story.play();
     story.heal();
@@ -607,5 +611,7 @@ const SAYINGS: usize = 235;
 const MAYHEM_MS: u64 = 30_000;
 /// One in so many stories is over sealed links, which take longer to play.
 const SEALED_EVERY: u64 = 16;
+/// So many stories have a filter.
+const FILTERED_EVERY: u64 = 3;
 /// How often it is looked whether all is well, before it is not.
 const PATIENCE: u32 = 120;

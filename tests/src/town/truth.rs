@@ -80,7 +80,10 @@ impl Truth {
                 }
                 Ok(())
             }
-            Committed::Duplicate { .. } | Committed::Failed { .. } => Ok(()),
+            // Nobody sends files here.
+            Committed::Duplicate { .. } | Committed::Failed { .. } | Committed::Freed { .. } => {
+                Ok(())
+            }
         }
     }
 

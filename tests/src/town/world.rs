@@ -7,13 +7,14 @@ use std::time::Duration;
 use chat_engine::agent::LinkNumber;
 use chat_engine::hub::{Load, Loaded};
 use chat_engine::model::Now;
-use chat_engine::port::Fault;
-use chat_engine::{Ticket, Time, UnixTime};
+use chat_engine::port::{Fault, Verdict};
+use chat_engine::{LinkId, Ticket, Time, UnixTime};
 use fastrand::Rng;
 
 use super::agenda::Agenda;
 use super::disk::Disk;
 use super::net::{Conn, Side};
+use super::plugins::Plugins;
 use super::program::Device;
 use super::server::Server;
 use super::witness::Witness;
@@ -42,6 +43,8 @@ pub(super) struct World {
     /// Acts of a story that are due.
     pub(super) acts: Vec<usize>,
     scratch: Vec<Vec<u8>>,
+    /// A filter, where the story has one.
+    pub(super) plugins: Option<Plugins>,
 }
 
 /// Something that will happen.
@@ -69,6 +72,8 @@ pub(super) enum Due {
     /// A password was worked on.
     Hashed(u64, Ticket, String),
     Verified(u64, Ticket, bool),
+    /// Plugins have decided; over which link it was asked, if over one.
+    Verdict(u64, Ticket, Verdict, Option<LinkId>),
     /// The server dies in the middle of a transaction.
     Tear(u64),
     /// Something of the story.
@@ -96,6 +101,7 @@ impl World {
             tear_told: false,
             acts: Vec::new(),
             scratch: Vec::new(),
+            plugins: None,
         }
     }
 
@@ -144,6 +150,9 @@ impl World {
             Due::Loaded(of, ticket, load, early) if of == age => self.loaded(ticket, &load, early),
             Due::Hashed(of, ticket, password) if of == age => self.hashed(ticket, password),
             Due::Verified(of, ticket, good) if of == age => self.verified(ticket, good),
+            Due::Verdict(of, ticket, verdict, link) if of == age => {
+                self.verdict(ticket, verdict, link);
+            }
             Due::Tear(of) if of == age => self.crash_server(),
             Due::Act(act) => self.acts.push(act),
             _ => {}

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::adapter::rules;
-use crate::id::{AccountId, ConversationId, DeviceId};
+use crate::id::{AccountId, BlobId, ConversationId, DeviceId};
 use crate::model::{
-    Account, AccountName, Cursor, Device, Invite, Member, Room, RoomName, UnixTime,
+    Account, AccountName, Cursor, Device, Invite, Member, PendingUpload, Room, RoomName, UnixTime,
 };
 use crate::port::{DirectoryChange, Fault, MemberUpdate, Snapshot};
 
@@ -24,6 +24,7 @@ pub(super) struct Register {
     members: BTreeMap<(ConversationId, AccountId), Member>,
     cursors: BTreeMap<(ConversationId, AccountId), Cursor>,
     invites: BTreeMap<[u8; 32], Invite>,
+    uploads: BTreeMap<BlobId, PendingUpload>,
 }
 
 /// What was there before a change.
@@ -34,6 +35,7 @@ enum Undo {
     Member((ConversationId, AccountId), Option<Member>),
     Cursor((ConversationId, AccountId), Option<Cursor>),
     Invite([u8; 32], Option<Invite>),
+    Upload(BlobId, Option<PendingUpload>),
 }
 
 impl Register {
@@ -69,6 +71,9 @@ impl Register {
                 .map(|((room, who), cursor)| (*room, *who, *cursor))
                 .collect(),
             invites: self.invites.values().cloned().collect(),
+            uploads: self.uploads.values().cloned().collect(),
+            // The logs know.
+            stored: Vec::new(),
         }
     }
 
@@ -152,6 +157,15 @@ impl Register {
                 before.push(Undo::Invite(invite.hash, None));
             }
             DirectoryChange::UseInvite(hash, date) => before.push(self.use_invite(hash, *date)?),
+            DirectoryChange::SetUpload(upload) => {
+                let old = self.uploads.insert(upload.blob, upload.clone());
+                before.push(Undo::Upload(upload.blob, old));
+            }
+            DirectoryChange::RemoveUpload(blob) => {
+                before.push(Undo::Upload(*blob, self.uploads.remove(blob)));
+            }
+            // The logs know which entries name it.
+            DirectoryChange::Distrust(_) => {}
         }
         Ok(())
     }
@@ -174,6 +188,11 @@ impl Register {
         let cursors: Vec<_> = self.cursors.keys().filter(own).copied().collect();
         for key in cursors {
             before.push(Undo::Cursor(key, self.cursors.remove(&key)));
+        }
+        let uploads = self.uploads.values().filter(|upload| upload.account == id);
+        let uploads: Vec<BlobId> = uploads.map(|upload| upload.blob).collect();
+        for blob in uploads {
+            before.push(Undo::Upload(blob, self.uploads.remove(&blob)));
         }
         before.push(self.put_account(id, None));
     }
@@ -274,6 +293,8 @@ impl Register {
             Undo::Cursor(key, None) => drop(self.cursors.remove(&key)),
             Undo::Invite(hash, Some(old)) => drop(self.invites.insert(hash, old)),
             Undo::Invite(hash, None) => drop(self.invites.remove(&hash)),
+            Undo::Upload(blob, Some(old)) => drop(self.uploads.insert(blob, old)),
+            Undo::Upload(blob, None) => drop(self.uploads.remove(&blob)),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use super::named::Named;
 use crate::adapter::fold::{self, Reacted};
 use crate::adapter::history::{Source, Way};
 use crate::adapter::rules::{self, TargetEntry, lies_in};
@@ -25,6 +26,7 @@ pub(super) struct Logs {
     entries: usize,
     bytes: u64,
     limit: usize,
+    pub(super) named: Named,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -53,6 +55,7 @@ impl Default for Logs {
             entries: 0,
             bytes: 0,
             limit: limits::MEMORY_ENTRIES,
+            named: Named::default(),
         }
     }
 }
@@ -92,7 +95,7 @@ impl OneLog {
     }
 
     /// Takes away what an entry and its edits said.
-    fn blank(&mut self, target: Seq) -> u64 {
+    fn blank(&mut self, target: Seq, named: &mut Named) -> u64 {
         let edits = self.followers(target, Kind::EDIT);
         let mut places: Vec<Seq> = edits.map(|kept| kept.entry.seq).collect();
         places.push(target);
@@ -100,6 +103,7 @@ impl OneLog {
         for seq in places {
             if let Some(kept) = self.get_mut(seq) {
                 freed += kept.entry.cost();
+                named.end(kept.entry.body.blob);
                 Arc::make_mut(&mut kept.entry).body.blank();
                 freed = freed.saturating_sub(kept.entry.cost());
             }
@@ -128,13 +132,16 @@ impl Logs {
         {
             self.ids.remove(&id);
         }
+        self.named.add(&entry);
         let log = self.logs.entry(conversation).or_default();
         match (entry.body.kind, entry.body.target) {
             (Kind::EDIT | Kind::REACTION, Some(target)) => {
                 log.followers.entry(target).or_default().push(seq);
             }
             (Kind::REDACTION, Some(target)) => {
-                self.bytes = self.bytes.saturating_sub(log.blank(target));
+                self.bytes = self
+                    .bytes
+                    .saturating_sub(log.blank(target, &mut self.named));
             }
             _ => {}
         }
@@ -212,6 +219,12 @@ impl Logs {
         self.ids.get(&(id, account)).copied()
     }
 
+    /// One entry.
+    pub(super) fn entry(&self, conversation: ConversationId, seq: Seq) -> Option<Entry> {
+        let kept = self.logs.get(&conversation)?.get(seq)?;
+        Some(Entry::clone(&kept.entry))
+    }
+
     pub(super) fn target(&self, conversation: ConversationId, seq: Seq) -> Option<TargetEntry> {
         let kept = self.logs.get(&conversation)?.get(seq)?;
         Some(TargetEntry {
@@ -239,6 +252,33 @@ impl Logs {
                 break;
             }
             read.push(kept.entry.clone());
+        }
+        read
+    }
+
+    /// The position that was given out last.
+    pub(super) const fn end(&self) -> u64 {
+        self.position
+    }
+
+    /// What came after a position, all conversations together.
+    pub(super) fn since(&self, after: u64, entries: usize, bytes: usize) -> Vec<(u64, Arc<Entry>)> {
+        let kept = |(conversation, seq): &(ConversationId, Seq)| {
+            let log = self.logs.get(conversation)?;
+            log.get(*seq)
+        };
+        // What was cut has no position any more; it is the oldest.
+        let start = self
+            .order
+            .partition_point(|place| kept(place).is_none_or(|kept| kept.position <= after));
+        let mut used = 0;
+        let mut read = Vec::new();
+        for kept in self.order.range(start..).filter_map(kept).take(entries) {
+            used += kept.entry.cost();
+            if used > bytes as u64 && !read.is_empty() {
+                break;
+            }
+            read.push((kept.position, kept.entry.clone()));
         }
         read
     }
@@ -312,6 +352,7 @@ impl Logs {
         if let Some(kept) = log.entries.pop_front() {
             self.entries -= 1;
             self.bytes = self.bytes.saturating_sub(kept.entry.cost());
+            self.named.end(kept.entry.body.blob);
             log.followers.remove(&seq);
         }
         true

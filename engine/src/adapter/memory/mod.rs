@@ -2,6 +2,7 @@
 
 mod directory;
 mod log;
+mod named;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -12,12 +13,12 @@ use self::directory::Register;
 use self::log::Logs;
 use super::outcomes::Outcomes;
 use super::{guard, history, rules, today};
-use crate::id::{AccountId, ConversationId, Epoch, SendId, Seq, Ticket};
+use crate::id::{AccountId, BlobId, ConversationId, Epoch, SendId, Seq, Ticket};
 use crate::limits;
 use crate::model::{Entry, HistoryFrom, HistoryItem, Span};
 use crate::port::{
-    Append, BoxFuture, Committed, Directory, DirectoryChange, Fault, Log, Random, SearchPage,
-    Snapshot, Tail, Write,
+    Append, BlobPlace, BoxFuture, Committed, Directory, DirectoryChange, Fault, Log, LogItem,
+    LogPage, Random, SearchPage, Snapshot, Tail, Write,
 };
 
 /// A store that is gone with its last handle.
@@ -36,6 +37,7 @@ pub struct MemoryStore {
 struct State {
     register: Register,
     logs: Logs,
+    run: u64,
     is_closed: bool,
 }
 
@@ -62,7 +64,9 @@ impl MemoryStore {
     /// Gives every conversation a new epoch, as a copy needs that is put in place of what went on
     /// after it.
     pub fn renew(&self, random: &mut dyn Random) {
-        for room in guard(&self.state).register.rooms.values_mut() {
+        let mut state = guard(&self.state);
+        state.run = random.number();
+        for room in state.register.rooms.values_mut() {
             room.epoch = Epoch(random.number());
         }
     }
@@ -137,7 +141,13 @@ impl State {
         changes: &[DirectoryChange],
         entry_in: Option<ConversationId>,
     ) -> Result<(), Fault> {
-        self.register.apply(changes, entry_in)
+        self.register.apply(changes, entry_in)?;
+        for change in changes {
+            if let DirectoryChange::Distrust(content) = change {
+                self.logs.named.distrust(*content);
+            }
+        }
+        Ok(())
     }
 
     /// Notes what was cut, and tells each conversation once.
@@ -208,10 +218,12 @@ impl Log for MemoryStore {
             } else {
                 state.write(ticket, write)
             });
+            outcomes.extend(state.logs.named.take_freed());
         }
         if state.logs.is_full() {
             let cut = state.logs.make_room();
             outcomes.extend(state.told(cut));
+            outcomes.extend(state.logs.named.take_freed());
         }
         // Still under the lock: the tail has the order of the commits.
         self.outcomes.push(outcomes.into());
@@ -284,6 +296,51 @@ impl Log for MemoryStore {
         Box::pin(async move { Ok(guard(&self.state).search(places, &text, before, limit, bytes)) })
     }
 
+    fn since(
+        &self,
+        after: u64,
+        entries: usize,
+        bytes: usize,
+    ) -> BoxFuture<'_, Result<LogPage, Fault>> {
+        Box::pin(async move {
+            let state = guard(&self.state);
+            let read = state.logs.since(after, entries, bytes);
+            let end = state.logs.end();
+            let items: Vec<LogItem> = read
+                .into_iter()
+                .map(|(pos, entry)| {
+                    let room = state.register.rooms.get(&entry.conversation);
+                    let room = room.and_then(|room| room.name.clone());
+                    LogItem { pos, entry, room }
+                })
+                .collect();
+            let next = items.last().map_or_else(|| after.min(end), |item| item.pos);
+            let run = state.run;
+            Ok(LogPage {
+                items,
+                next,
+                end,
+                run,
+            })
+        })
+    }
+
+    fn blob(&self, blob: BlobId) -> BoxFuture<'_, Result<Option<BlobPlace>, Fault>> {
+        Box::pin(async move {
+            let state = guard(&self.state);
+            let place = state.logs.named.get(blob).and_then(|naming| {
+                let entry = state.logs.entry(naming.conversation, naming.seq)?;
+                let content = naming.content;
+                Some(BlobPlace { entry, content })
+            });
+            Ok(place)
+        })
+    }
+
+    fn contents(&self) -> BoxFuture<'_, Result<Vec<BlobId>, Fault>> {
+        Box::pin(async move { Ok(guard(&self.state).logs.named.contents()) })
+    }
+
     fn trim(&self, age: Option<Duration>, count: Option<u64>) -> BoxFuture<'_, Result<(), Fault>> {
         Box::pin(async move {
             let now = today();
@@ -298,7 +355,8 @@ impl Log for MemoryStore {
             state
                 .logs
                 .forget_ids(SendId::new(now - limits::SEND_ID_MEMORY, [0; 10]));
-            let told = state.told(cut);
+            let mut told = state.told(cut);
+            told.extend(state.logs.named.take_freed());
             self.outcomes.push(told.into());
             Ok(())
         })
@@ -320,7 +378,13 @@ impl Log for MemoryStore {
 
 impl Directory for MemoryStore {
     fn load(&self) -> BoxFuture<'_, Result<Snapshot, Fault>> {
-        Box::pin(async move { Ok(guard(&self.state).register.snapshot()) })
+        Box::pin(async move {
+            let state = guard(&self.state);
+            Ok(Snapshot {
+                stored: state.logs.named.stored(),
+                ..state.register.snapshot()
+            })
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
+use super::blobs::{self, Freed};
 use super::directory;
 use super::row::{self, number, seq};
 use crate::adapter::rules::{self, TargetEntry};
@@ -41,6 +42,8 @@ pub(super) struct Ledger {
     /// The largest send id of an entry that was trimmed. A larger one needs no look-up; since ids
     /// grow with time that is nearly every one.
     last_trimmed: Option<SendId>,
+    /// What this transaction frees.
+    freed: Freed,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +78,7 @@ impl Ledger {
             position,
             committed_position: position,
             last_trimmed,
+            freed: Freed::default(),
         })
     }
 
@@ -164,6 +168,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// What the committed transaction freed.
+    pub(super) fn freed(&mut self) -> &mut Freed {
+        &mut self.freed
+    }
+
     /// The transaction is durable.
     pub(super) fn committed(&mut self) {
         self.committed_position = self.position;
@@ -178,6 +187,7 @@ impl Ledger {
         self.rooms.clear();
         self.changed.clear();
         self.position = self.committed_position;
+        self.freed = Freed::default();
     }
 
     /// Does all of it or nothing. A change of the directory that is refused half-way takes back those
@@ -254,7 +264,15 @@ impl Ledger {
             && append.body.kind == Kind::REDACTION
         {
             blank(connection, head.num, position, target, indexed)?;
+            blobs::end(connection, position, &mut self.freed)?;
         }
+        blobs::name(
+            connection,
+            self.position + 1,
+            append.from,
+            &append.body,
+            &mut self.freed,
+        )?;
         self.position += 1;
         if !head.is_changed {
             self.changed.push(append.conversation);

@@ -4,6 +4,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Params, Row, params};
 
 use super::append::Ledger;
+use super::blobs;
 use super::row::{self, account_name, damaged, number, seq};
 use crate::adapter::rules;
 use crate::id::{AccountId, ConversationId, DeviceId, Epoch};
@@ -38,6 +39,7 @@ pub(super) fn apply(
                 "DELETE FROM devices WHERE account = ?1",
                 "DELETE FROM members WHERE account = ?1",
                 "DELETE FROM cursors WHERE account = ?1",
+                "DELETE FROM uploads WHERE account = ?1",
                 "DELETE FROM accounts WHERE id = ?1",
             ] {
                 run(connection, sql, (account.0 as i64,))?;
@@ -94,6 +96,13 @@ pub(super) fn apply(
             invite.expires.0 as i64,
         ])),
         DirectoryChange::UseInvite(hash, date) => use_invite(connection, hash, *date),
+        DirectoryChange::SetUpload(upload) => done(blobs::set_upload(connection, upload)),
+        DirectoryChange::RemoveUpload(blob) => {
+            done(run(connection, "DELETE FROM uploads WHERE id = ?1", (blob.0,)))
+        }
+        DirectoryChange::Distrust(content) => {
+            done(run(connection, "UPDATE blobs SET damaged = 1 WHERE content = ?1", (content.0,)))
+        }
     }
 }
 
@@ -205,6 +214,17 @@ pub(super) fn load(connection: &mut Connection) -> rusqlite::Result<Snapshot> {
             })
         },
     )?;
+    let uploads = list(
+        &transaction,
+        "SELECT id, account, send_id, conversation, other, name, size, media_type, touched
+         FROM uploads ORDER BY id",
+        blobs::upload,
+    )?;
+    let stored = list(
+        &transaction,
+        "SELECT account, sum(size) FROM blobs GROUP BY account",
+        |row| Ok((AccountId(number(row, 0)?), number(row, 1)?)),
+    )?;
     Ok(Snapshot {
         accounts,
         devices,
@@ -212,6 +232,8 @@ pub(super) fn load(connection: &mut Connection) -> rusqlite::Result<Snapshot> {
         members,
         cursors,
         invites,
+        uploads,
+        stored,
     })
 }
 

@@ -7,6 +7,7 @@
 
 mod append;
 mod backup;
+mod blobs;
 mod directory;
 mod history;
 mod inbox;
@@ -36,10 +37,11 @@ pub(super) use self::writer::roll_back;
 use super::outcomes::{Handout, Outcomes};
 use super::{Lock, folder, guard};
 use crate::error::Error;
-use crate::id::{AccountId, ConversationId, SendId, Seq, Ticket};
+use crate::id::{AccountId, BlobId, ConversationId, SendId, Seq, Ticket};
 use crate::model::{Entry, HistoryFrom, HistoryItem, Span};
 use crate::port::{
-    BoxFuture, Committed, Directory, Fault, Log, Random, SearchPage, Snapshot, Tail, Write,
+    BlobPlace, BoxFuture, Committed, Directory, Fault, Log, LogPage, Random, SearchPage, Snapshot,
+    Tail, Write,
 };
 
 /// The file in the data directory.
@@ -245,6 +247,32 @@ impl Log for SqliteStore {
                 })
                 .await
         })
+    }
+
+    fn since(
+        &self,
+        after: u64,
+        entries: usize,
+        bytes: usize,
+    ) -> BoxFuture<'_, Result<LogPage, Fault>> {
+        Box::pin(self.readers.read(move |connection| {
+            reader::since(connection, after, entries, bytes).map_err(|error| fault(&error))
+        }))
+    }
+
+    fn blob(&self, blob: BlobId) -> BoxFuture<'_, Result<Option<BlobPlace>, Fault>> {
+        Box::pin(
+            self.readers.read(move |connection| {
+                reader::blob(connection, blob).map_err(|error| fault(&error))
+            }),
+        )
+    }
+
+    fn contents(&self) -> BoxFuture<'_, Result<Vec<BlobId>, Fault>> {
+        Box::pin(
+            self.readers
+                .read(|connection| blobs::contents(connection).map_err(|error| fault(&error))),
+        )
     }
 
     fn trim(&self, age: Option<Duration>, count: Option<u64>) -> BoxFuture<'_, Result<(), Fault>> {

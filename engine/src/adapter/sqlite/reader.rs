@@ -1,18 +1,20 @@
 //! Reads beside the writer: few connections, each read short.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_lock::Semaphore;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::blobs;
 use super::row::{self, entry_columns, fault, number};
 use super::schema;
 use crate::adapter::guard;
-use crate::id::{ConversationId, Seq};
+use crate::id::{BlobId, ConversationId, Seq};
 use crate::limits;
-use crate::model::{Entry, Kind};
-use crate::port::Fault;
+use crate::model::{Entry, Kind, RoomName};
+use crate::port::{BlobPlace, Fault, LogItem, LogPage};
 
 /// Connections for reading. At most [`limits::STORE_READERS`] reads run, on the `blocking` pool; the
 /// others wait.
@@ -92,6 +94,62 @@ pub(super) fn entries(
     known(read())
 }
 
+/// What came after a position, all conversations together.
+pub(super) fn since(
+    connection: &mut Connection,
+    after: u64,
+    limit: usize,
+    bytes: usize,
+) -> rusqlite::Result<LogPage> {
+    let transaction = connection.transaction()?;
+    // Retention may have cut the last one, whose position the search index still knows.
+    let (run, end) = transaction
+        .prepare_cached(
+            "SELECT instance, max(indexed, coalesce((SELECT max(pos) FROM entries), 0)) FROM meta",
+        )?
+        .query_row((), |row| {
+            let run = row.get_ref(0)?.as_blob()?.first_chunk::<8>().copied();
+            Ok((u64::from_be_bytes(run.unwrap_or_default()), number(row, 1)?))
+        })?;
+    let mut page = LogPage {
+        items: Vec::new(),
+        next: after.min(end),
+        end,
+        run,
+    };
+    if after >= end {
+        return Ok(page);
+    }
+    // Few conversations make up a page; their names are looked up once.
+    let mut rooms: HashMap<i64, (ConversationId, Option<RoomName>)> = HashMap::new();
+    let mut select = transaction.prepare_cached(concat!(
+        "SELECT ",
+        entry_columns!(),
+        ", pos, room FROM entries WHERE pos > ?1 ORDER BY pos LIMIT ?2"
+    ))?;
+    let mut rows = select.query(params![after as i64, limit as i64])?;
+    let mut used = 0;
+    while let Some(row) = rows.next()? {
+        let num = row.get(11)?;
+        let (conversation, room) = match rooms.get(&num) {
+            Some(known) => known,
+            None => rooms.entry(num).or_insert(row::room_of(&transaction, num)?),
+        };
+        let entry = row::entry(*conversation, row)?;
+        used += entry.cost();
+        if used > bytes as u64 && !page.items.is_empty() {
+            break;
+        }
+        page.next = number(row, 10)?;
+        page.items.push(LogItem {
+            pos: page.next,
+            entry: Arc::new(entry),
+            room: room.clone(),
+        });
+    }
+    Ok(page)
+}
+
 /// The unread counter as of a place.
 pub(super) fn counted(
     connection: &mut Connection,
@@ -132,6 +190,28 @@ pub(super) fn counted(
             .map(Some)
     };
     known(read())
+}
+
+/// The entry that names a blob.
+pub(super) fn blob(
+    connection: &mut Connection,
+    blob: BlobId,
+) -> rusqlite::Result<Option<BlobPlace>> {
+    let transaction = connection.transaction()?;
+    let Some((position, content)) = blobs::find(&transaction, blob)? else {
+        return Ok(None);
+    };
+    let entry = transaction
+        .prepare_cached(concat!(
+            "SELECT ",
+            entry_columns!(),
+            ", (SELECT rooms.id FROM rooms WHERE num = room) FROM entries WHERE pos = ?1"
+        ))?
+        .query_row((position,), |row| {
+            row::entry(ConversationId(row.get(10)?), row)
+        })
+        .optional()?;
+    Ok(entry.map(|entry| BlobPlace { entry, content }))
 }
 
 /// Nothing found means that there is no such conversation.

@@ -4,7 +4,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::id::{AccountId, BlobId, ConversationId, SendId, Seq};
-use crate::model::{AccountName, Body, Entry, Extensions, Kind, Span, UnixTime};
+use crate::model::{AccountName, Body, Entry, Extensions, Kind, RoomName, Span, UnixTime};
 use crate::port::Fault;
 
 /// What [`entry`] reads, in its order.
@@ -90,6 +90,20 @@ pub(super) fn room(
             Ok((row.get(0)?, seq(row, 1)?, seq(row, 2)?))
         })
         .optional()
+}
+
+/// The conversation behind a small number, and its name if it is a room.
+pub(super) fn room_of(
+    connection: &Connection,
+    num: i64,
+) -> rusqlite::Result<(ConversationId, Option<RoomName>)> {
+    connection
+        .prepare_cached("SELECT id, name FROM rooms WHERE num = ?1")?
+        .query_row((num,), |row| {
+            let name = row.get_ref(1)?.as_str_or_null()?;
+            let stored = |text| RoomName::stored(text).ok_or_else(|| damaged(1, Type::Text));
+            Ok((ConversationId(row.get(0)?), name.map(stored).transpose()?))
+        })
 }
 
 /// A value that this program did not write.

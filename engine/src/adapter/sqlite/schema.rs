@@ -25,7 +25,7 @@ pub(in crate::adapter) struct Schema {
 /// The server's database: "chLs".
 pub(super) const STORE: Schema = Schema {
     application: 0x6368_4c73,
-    steps: &[STORE_1],
+    steps: &[STORE_1, STORE_2],
 };
 
 /// Entries lie in append order, so that a commit touches the end of the table and, in each index, the
@@ -130,6 +130,37 @@ CREATE VIRTUAL TABLE words USING fts5 (
     room, text, content = '', contentless_delete = 1,
     tokenize = 'unicode61 remove_diacritics 2'
 );
+";
+
+/// Files. Blobs are numbered by the entry that names them; entries of version 1 name none.
+const STORE_2: &str = "
+CREATE TABLE blobs (
+    pos INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    -- The blob that holds the content: this one, or an earlier one with the same hash.
+    content BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    account INTEGER NOT NULL,
+    -- The content is not what it was. The next upload of the same takes its place.
+    damaged INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX blobs_content ON blobs (content);
+CREATE INDEX blobs_hash ON blobs (hash);
+CREATE INDEX blobs_account ON blobs (account, size);
+
+-- Uploads that are not done.
+CREATE TABLE uploads (
+    id BLOB PRIMARY KEY,
+    account INTEGER NOT NULL,
+    send_id BLOB NOT NULL,
+    conversation BLOB NOT NULL,
+    other INTEGER,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    media_type TEXT NOT NULL,
+    touched INTEGER NOT NULL
+) WITHOUT ROWID;
 ";
 
 /// Opens the file for the one who writes, made with mode 0600 if it is missing, and brings it to

@@ -6,6 +6,7 @@ use async_channel::Sender;
 use rusqlite::{Connection, params};
 
 use super::append::Ledger;
+use super::blobs;
 use super::indexer::Indexer;
 use super::row::{fault, number, seq};
 use super::writer::roll_back;
@@ -68,6 +69,7 @@ impl Trim {
         let result = self.try_step(connection, indexer, ledger);
         if result.is_err() {
             roll_back(connection);
+            ledger.forget();
         }
         result
     }
@@ -113,6 +115,7 @@ impl Trim {
             0
         };
         connection.prepare_cached("COMMIT")?.execute(())?;
+        cut.extend(ledger.freed().take());
         Ok((cut, self.rooms.is_empty() && forgotten < budget))
     }
 
@@ -136,7 +139,7 @@ impl Trim {
         let mut is_all = true;
         {
             let mut select = connection.prepare_cached(
-                "SELECT pos, seq, id, sender, time FROM entries
+                "SELECT pos, seq, id, sender, time, blob IS NOT NULL FROM entries
                  WHERE room = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
             )?;
             let mut rows = select.query(params![room, first.0 as i64, budget as i64])?;
@@ -150,6 +153,7 @@ impl Trim {
                     seq,
                     id: SendId(row.get(2)?),
                     sender: row.get(3)?,
+                    has_blob: row.get(5)?,
                 });
                 is_all = gone.len() < budget;
             }
@@ -170,6 +174,9 @@ impl Trim {
                 connection
                     .prepare_cached("DELETE FROM words WHERE rowid = ?1")?
                     .execute((entry.position,))?;
+            }
+            if entry.has_blob {
+                blobs::end(connection, entry.position, ledger.freed())?;
             }
             connection
                 .prepare_cached("DELETE FROM entries WHERE pos = ?1")?
@@ -201,4 +208,5 @@ struct Gone {
     seq: Seq,
     id: SendId,
     sender: i64,
+    has_blob: bool,
 }

@@ -162,7 +162,11 @@ impl Writer {
         self.commits += 1;
         let mut behind: Vec<ConversationId> = writes.iter().filter_map(held_back).collect();
         let mut handout = match self.transaction(&writes) {
-            Ok(verdicts) => Handout::from(publish(writes, verdicts)),
+            Ok(verdicts) => {
+                let mut outcomes = publish(writes, verdicts);
+                outcomes.extend(self.ledger.freed().take());
+                Handout::from(outcomes)
+            }
             Err(_) => self.one_by_one(writes),
         };
         handout.failed.append(&mut behind);
@@ -238,6 +242,7 @@ impl Writer {
                         in_a_row = 0;
                     }
                     handout.outcomes.extend(publish(vec![write], verdicts));
+                    handout.outcomes.extend(self.ledger.freed().take());
                 }
                 Err(fault) => {
                     in_a_row += 1;

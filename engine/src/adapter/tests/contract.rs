@@ -47,6 +47,7 @@ contract! {
     a_trim_cuts_beginnings_and_remembers_ids
     a_trim_by_age_stops_at_the_first_young_entry
     the_counter_is_known_at_every_place
+    all_logs_are_read_in_the_order_of_appending
     a_directory_comes_back
     what_is_unique_stays_so
     changes_happen_all_or_none
@@ -138,6 +139,62 @@ fn an_expected_head_decides(store: Given) {
     );
     late.expect = Some(Seq(1));
     assert_eq!(placed(&town.put(late)), (Seq(2), 1));
+}
+
+fn all_logs_are_read_in_the_order_of_appending(store: Given) {
+    let mut town = Town::new(store);
+    let since = |town: &Town, after, entries, bytes| {
+        block_on(town.store.since(after, entries, bytes)).unwrap()
+    };
+    let empty = since(&town, 0, 10, PLENTY);
+    assert!(empty.items.is_empty());
+    let mut writes = Vec::new();
+    for number in 0..6 {
+        let mut append = town.append(ANN, Body::text(&number.to_string(), None));
+        append.conversation = if number % 2 == 0 { ROOM } else { OTHER };
+        writes.push(Write::Append(append));
+    }
+    town.write(writes);
+    let texts = |page: &crate::port::LogPage| -> Vec<String> {
+        let items = page.items.iter();
+        items
+            .map(|item| {
+                let room = item.room.as_ref().unwrap();
+                let text = String::from_utf8_lossy(&item.entry.body.data);
+                format!("{room} {text}")
+            })
+            .collect()
+    };
+    let page = since(&town, 0, 4, PLENTY);
+    assert_eq!(texts(&page), ["lobby 0", "other 1", "lobby 2", "other 3"]);
+    assert!(page.items.is_sorted_by_key(|item| item.pos));
+    assert_eq!(page.next, page.items[3].pos);
+    let rest = since(&town, page.next, 4, PLENTY);
+    assert_eq!(texts(&rest), ["lobby 4", "other 5"]);
+    assert_eq!((rest.next, rest.run), (rest.end, page.run));
+    assert_eq!(
+        since(&town, 0, 10, 1).items.len(),
+        1,
+        "at least one, whatever its size"
+    );
+    // A cursor from elsewhere finds nothing, and learns where the end is.
+    let beyond = since(&town, u64::MAX, 0, 0);
+    assert_eq!(
+        (beyond.items.len(), beyond.next, beyond.end),
+        (0, rest.end, rest.end)
+    );
+    // What retention cut is passed over, and no position comes twice.
+    block_on(town.store.trim(None, Some(1))).unwrap();
+    town.outcomes(2);
+    assert_eq!(texts(&since(&town, 0, 10, PLENTY)), ["lobby 4", "other 5"]);
+    block_on(town.store.trim(None, Some(0))).unwrap();
+    town.outcomes(2);
+    assert!(since(&town, 0, 10, PLENTY).items.is_empty());
+    let append = town.append(ANN, Body::text("new", None));
+    town.write(vec![Write::Append(append)]);
+    let page = since(&town, rest.end, 10, PLENTY);
+    assert_eq!(texts(&page), ["lobby new"]);
+    assert!(page.items[0].pos > rest.end);
 }
 
 fn refusals_hold_nothing_up(store: Given) {

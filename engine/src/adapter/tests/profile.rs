@@ -5,7 +5,10 @@ use pollster::block_on;
 use crate::adapter::MemoryProfile;
 use crate::id::{BlobId, ConversationId, Epoch, SendId, Seq};
 use crate::model::{AccountName, Body, Code, FileOffer, Position, Refusal, RoomName, Target};
-use crate::port::{ItemState, KnownServer, OutboxItem, Profile, ProfileChange, ProfileState};
+use crate::port::{
+    Errand, FileStamp, ItemState, KnownServer, OutboxItem, Part, Profile, ProfileChange,
+    ProfileState, SinkPlace, SourcePlace, TransferItem,
+};
 
 fn item(number: u8, state: ItemState) -> OutboxItem {
     let offer = FileOffer {
@@ -49,6 +52,54 @@ fn server(key: u8) -> KnownServer {
     }
 }
 
+fn upload() -> TransferItem {
+    TransferItem {
+        id: SendId([1; 16]),
+        order: 8,
+        label: "up".to_owned(),
+        errand: Errand::Upload {
+            target: Target::Account(AccountName::new("bob").unwrap()),
+            source: SourcePlace::Path("/a/b.txt".into()),
+            name: "b.txt".to_owned(),
+            media_type: "text/plain".to_owned(),
+            stamp: FileStamp {
+                size: 1 << 40,
+                modified: -5,
+            },
+        },
+    }
+}
+
+fn download(sink: SinkPlace, part: Option<Part>) -> TransferItem {
+    TransferItem {
+        id: SendId([2; 16]),
+        order: 7,
+        label: String::new(),
+        errand: Errand::Download {
+            blob: BlobId([3; 16]),
+            sink,
+            start: 5,
+            length: part.is_none().then_some(6),
+            part,
+        },
+    }
+}
+
+/// As it is once the server said what comes.
+fn begun_download() -> TransferItem {
+    let sink = SinkPlace::File {
+        folder: "/d".into(),
+        name: "b.txt".to_owned(),
+    };
+    let part = Part {
+        hash: Some([4; 32]),
+        size: 100,
+        boot: "boot".to_owned(),
+        synced: 64,
+    };
+    download(sink, Some(part))
+}
+
 fn fill(profile: &dyn Profile) {
     let refusal = Refusal::because(Code::Rejected, "no").retry_in(5);
     let saves = [
@@ -64,6 +115,12 @@ fn fill(profile: &dyn Profile) {
             ProfileChange::SetPosition(position(1, 1)),
             ProfileChange::SetPosition(position(2, 1)),
             ProfileChange::PutServer(server(1)),
+            ProfileChange::PutTransfer(upload()),
+            ProfileChange::PutTransfer(download(SinkPlace::Folder("/d".into()), None)),
+            ProfileChange::PutTransfer(TransferItem {
+                id: SendId([9; 16]),
+                ..upload()
+            }),
         ],
         vec![
             ProfileChange::PutItem(item(2, ItemState::Failed(refusal))),
@@ -71,6 +128,8 @@ fn fill(profile: &dyn Profile) {
             ProfileChange::SetPosition(position(1, 2)),
             ProfileChange::DropPosition(ConversationId([2; 16])),
             ProfileChange::PutServer(server(2)),
+            ProfileChange::PutTransfer(begun_download()),
+            ProfileChange::DropTransfer(SendId([9; 16])),
         ],
     ];
     // All are asked for before one is waited for; the order is that of the calls.
@@ -92,6 +151,7 @@ fn check(state: &ProfileState) {
     assert_eq!(state.outbox, want);
     assert_eq!(state.positions, [position(1, 2)]);
     assert_eq!(state.servers, [server(2)]);
+    assert_eq!(state.transfers, [begun_download(), upload()]);
 }
 
 #[test]
@@ -122,6 +182,11 @@ mod sqlite {
             panic!("two hold it");
         };
         assert_eq!(pid, Some(std::process::id()));
+        let unknown = download(SinkPlace::Folder("/d".into()), None);
+        let put = vec![ProfileChange::PutTransfer(unknown.clone())];
+        block_on(profile.save(put)).unwrap();
+        let state = block_on(profile.load()).unwrap();
+        assert_eq!(state.transfers, [unknown, upload()]);
         // Not waited for, and written all the same.
         drop(profile.save(vec![ProfileChange::Key([8; 32])]));
         drop(profile);

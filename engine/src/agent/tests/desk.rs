@@ -31,6 +31,8 @@ pub(super) struct Desk {
     pub(super) link: Option<LinkNumber>,
     pub(super) accepted: bool,
     pub(super) remembered: Vec<[u8; 32]>,
+    /// What is to be done with files.
+    pub(super) files: Vec<(SendId, crate::agent::FileWork)>,
     /// What a welcome grants.
     pub(super) sends: u32,
     pub(super) credit: u64,
@@ -85,6 +87,7 @@ impl Desk {
             link: None,
             accepted: false,
             remembered: Vec::new(),
+            files: Vec::new(),
             sends: 256,
             credit: limits::ENTRY_CREDIT,
         };
@@ -140,6 +143,7 @@ impl Desk {
                     }
                 },
                 Effect::Remember(key) => self.remembered.push(key),
+                Effect::File(id, work) => self.files.push((id, work)),
             }
         }
     }

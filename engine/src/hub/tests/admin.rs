@@ -215,3 +215,43 @@ fn a_drain_ends_in_time_although_the_disk_does_not_answer() {
             .is_none_or(|due| due > house.now.time)
     );
 }
+
+#[test]
+fn the_operator_sees_all_rooms_their_members_and_what_is_counted() {
+    let mut house = House::with(Registration::Closed, Some("lobby"));
+    let before = house.admin(Admin::Stats);
+    house.add_account("ann", Some(PASSWORD)).unwrap();
+    let ann = house.log_in_from("ann", "phone");
+    house.room("den", &[ann]);
+    let rooms = house.admin(Admin::Rooms { after: None });
+    let Ok(AdminAnswer::Rooms(rooms, None)) = rooms else {
+        panic!("{rooms:?}");
+    };
+    let names: Vec<_> = rooms.iter().map(|room| room.name.as_str()).collect();
+    assert_eq!(names, ["den", "lobby"]);
+    let members = |house: &mut House, room: &str| {
+        let room = crate::model::RoomName::new(room).unwrap();
+        house.admin(Admin::Members { room, after: None })
+    };
+    let Ok(AdminAnswer::Members(items, None)) = members(&mut house, "den") else {
+        panic!("no members");
+    };
+    assert_eq!((items.len(), items[0].account.as_str()), (1, "ann"));
+    assert_eq!(code(members(&mut house, "nowhere")), Code::NoSuchRoom);
+    let stats = |answer| match answer {
+        Ok(AdminAnswer::Stats(stats)) => stats,
+        other => panic!("{other:?}"),
+    };
+    let after = stats(house.admin(Admin::Stats));
+    assert_eq!((after.accounts, after.rooms, after.links), (1, 2, 1));
+    assert!(after.entries > stats(before).entries);
+}
+
+#[test]
+fn the_operator_changes_who_may_register() {
+    let mut house = House::with(Registration::Closed, None);
+    let opened = house.admin(Admin::SetRegistration(Registration::Open));
+    assert_eq!(opened, Ok(AdminAnswer::Done));
+    let ann = house.register("ann");
+    assert_eq!(house.told(ann)[0], "welcome");
+}

@@ -2,6 +2,8 @@
 
 mod admin;
 mod delivery;
+mod files;
+mod hooks;
 mod lists;
 mod login;
 mod membership;
@@ -20,10 +22,10 @@ use crate::id::{AccountId, ConversationId, Epoch, LinkId, RequestId, SendId, Seq
 use crate::limits;
 use crate::model::{
     AccountName, Admin, AdminAnswer, Answer, Body, ByeReason, Change, Content, Conversation, Entry,
-    GapReason, Login, Now, Peer, Position, PresenceState, Refusal, Registration, Request, Resume,
-    Rights, Role, RoomName, Send, Target, Time, ToClient, ToServer, UnixTime,
+    FileRules, GapReason, Login, Now, Peer, Position, PresenceState, Refusal, Registration,
+    Request, Resume, Rights, Role, RoomName, Send, Target, Time, ToClient, ToServer, UnixTime,
 };
-use crate::port::{Fault, Random, Write};
+use crate::port::{Ask, Fault, News, Random, Write};
 
 /// A server's hub with a store that answers at once, unless it is told to hold back.
 struct House {
@@ -50,7 +52,12 @@ struct House {
     /// Passwords are kept until [`House::check_passwords`].
     hold_passwords: bool,
     passwords: VecDeque<Input>,
+    /// What became of the bytes of files.
+    disk: files::Disk,
     clients: HashMap<LinkId, Device>,
+    /// What plugins were asked and not answered, and what they were told.
+    asks: VecDeque<Ask>,
+    news: Vec<News>,
 }
 
 /// What a client knows, and by which it checks what it is told.
@@ -90,6 +97,7 @@ impl House {
             lobby: lobby.map(|name| RoomName::new(name).unwrap()),
             epoch_seed: [3; 16],
             durable: true,
+            files: FileRules::default(),
         };
         let store = Store::default();
         let mut house = Self {
@@ -115,7 +123,10 @@ impl House {
             read_count: 0,
             hold_passwords: false,
             passwords: VecDeque::new(),
+            disk: files::Disk::default(),
             clients: HashMap::new(),
+            asks: VecDeque::new(),
+            news: Vec::new(),
         };
         house.start();
         house
@@ -193,6 +204,9 @@ impl House {
                     let good = verifier == Some(format!("h:{password}"));
                     self.password(Input::Verified(ticket, good));
                 }
+                Effect::Ask(ask) => self.asks.push_back(ask),
+                Effect::Tell(news) => self.news.push(news),
+                Effect::File(work) => self.do_files(work),
                 Effect::Admin(_, answer) => self.answers.push(answer),
                 Effect::Drained => self.drained = true,
             }
@@ -268,7 +282,11 @@ impl House {
         self.links += 1;
         // As the driver does it: the lower half is an index that is used again.
         let link = LinkId((self.links << 32) | (self.links % 1024));
-        self.input(Input::Accepted { link, from: 1 });
+        self.input(Input::Accepted {
+            link,
+            from: 1,
+            address: "192.0.2.1".into(),
+        });
         link
     }
 

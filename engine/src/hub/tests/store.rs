@@ -1,15 +1,16 @@
 //! A store in memory that obeys the rules of [`crate::port::Log`], and fails when it is told to.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::hub::{Load, Loaded};
-use crate::id::{AccountId, ConversationId, DeviceId, SendId, Seq, Ticket};
+use crate::id::{AccountId, BlobId, ConversationId, DeviceId, SendId, Seq, Ticket};
 use crate::model::{
-    Account, Cursor, Device, Entry, HistoryItem, Invite, Kind, Member, Room, Span, Standing,
+    Account, Content, Cursor, Device, Entry, HistoryItem, Invite, Kind, Member, PendingUpload,
+    Room, Span, Standing,
 };
 use crate::port::{
-    Append, Committed, DirectoryChange, Fault, SearchPage, Snapshot, SpanUpdate, Write,
+    Append, BlobPlace, Committed, DirectoryChange, Fault, SearchPage, Snapshot, SpanUpdate, Write,
 };
 
 #[derive(Default)]
@@ -22,10 +23,13 @@ pub(super) struct Store {
     accounts: HashMap<AccountId, Account>,
     devices: HashMap<DeviceId, Device>,
     invites: HashMap<[u8; 32], Invite>,
+    pub(super) uploads: BTreeMap<BlobId, PendingUpload>,
     /// The next appends or changes fail like this.
     pub(super) faults: VecDeque<Fault>,
     /// The next reads fail.
     pub(super) bad_reads: usize,
+    /// Contents that were found to be damaged.
+    pub(super) distrusted: Vec<BlobId>,
     /// How many cursors were written.
     pub(super) cursor_writes: usize,
 }
@@ -231,6 +235,13 @@ impl Store {
             DirectoryChange::UseInvite(hash, _) => {
                 self.invites.get_mut(&hash).unwrap().uses -= 1;
             }
+            DirectoryChange::SetUpload(upload) => {
+                self.uploads.insert(upload.blob, upload);
+            }
+            DirectoryChange::RemoveUpload(blob) => {
+                self.uploads.remove(&blob);
+            }
+            DirectoryChange::Distrust(content) => self.distrusted.push(content),
         }
     }
 
@@ -241,6 +252,7 @@ impl Store {
         }
         let empty = Vec::new();
         Ok(match load {
+            Load::Blob(blob) => Loaded::Blob(self.blob(*blob).map(Box::new)),
             Load::Read(conversation, after, bytes) => {
                 let mut left = *bytes as u64;
                 let log = self.logs.get(conversation).unwrap_or(&empty);
@@ -305,6 +317,25 @@ impl Store {
         }
     }
 
+    fn blob(&self, blob: BlobId) -> Option<BlobPlace> {
+        let mut entries = self.logs.values().flatten();
+        let entry = entries.find(|entry| entry.body.blob == Some(blob))?;
+        Some(BlobPlace {
+            entry: Entry::clone(entry),
+            content: blob,
+        })
+    }
+
+    fn stored(&self) -> Vec<(AccountId, u64)> {
+        let mut stored = BTreeMap::new();
+        for entry in self.logs.values().flatten() {
+            if let Content::File(offer) = entry.body.content() {
+                *stored.entry(entry.from).or_default() += offer.size;
+            }
+        }
+        stored.into_iter().collect()
+    }
+
     /// As after a restored backup.
     pub(super) fn change_epochs(&mut self) {
         for room in self.rooms.values_mut() {
@@ -349,6 +380,8 @@ impl Store {
                 .map(|((conversation, account), cursor)| (*conversation, *account, *cursor))
                 .collect(),
             invites: self.invites.values().cloned().collect(),
+            uploads: self.uploads.values().cloned().collect(),
+            stored: self.stored(),
         }
     }
 }

@@ -273,3 +273,33 @@ fn a_goodbye_reaches_the_server() {
     pair.client.send(&ToServer::Bye).unwrap();
     assert_eq!(pair.heard(), [ToServer::Bye]);
 }
+
+#[test]
+fn chunks_of_files_wait_for_everything_else() {
+    let mut pair = Pair::logged_in();
+    pair.server.set_max_frame(limits::FRAME_BYTES);
+    let chunk = |number: u64| {
+        ToServer::Chunk(crate::model::Chunk {
+            transfer: RequestId(1),
+            offset: number,
+            bytes: vec![0; limits::CHUNK_BYTES],
+        })
+    };
+    let count = 2 * limits::CHUNKS_SEALED / limits::CHUNK_BYTES;
+    for number in 0..count as u64 {
+        pair.client.send(&chunk(number)).unwrap();
+    }
+    let mut bytes = Vec::new();
+    pair.client.poll_transmit(&mut bytes, pair.now).unwrap();
+    let sealed = bytes.len();
+    assert!(sealed <= limits::CHUNKS_SEALED + limits::CHUNK_BYTES + 1024);
+    // While that waits to be written, something is said: it is next.
+    pair.client.send(&ToServer::Ping(7)).unwrap();
+    pair.client.poll_transmit(&mut bytes, pair.now).unwrap();
+    assert!(bytes.len() < sealed + 100, "more chunks were put before it");
+    pair.server.handle_bytes(&bytes, pair.now).unwrap();
+    let heard = pair.heard();
+    let place = heard.iter().position(|frame| *frame == ToServer::Ping(7));
+    assert_eq!(place, Some(limits::CHUNKS_SEALED / limits::CHUNK_BYTES));
+    assert_eq!(heard.len(), count + 1);
+}

@@ -276,6 +276,70 @@ pub(super) fn to_server() -> Vec<ToServerSample> {
             ),
         ),
         ("get_commands", request(u32::MAX, Request::Commands)),
+        (
+            "upload",
+            request(
+                24,
+                Request::Upload(Upload {
+                    target: Target::Room(room()),
+                    id: SEND,
+                    name: "a.png".into(),
+                    size: 1_000_000,
+                    media_type: "image/png".into(),
+                }),
+            ),
+        ),
+        (
+            "chunk",
+            ToServer::Chunk(Chunk {
+                transfer: RequestId(24),
+                offset: 16_384,
+                bytes: b"some bytes".to_vec(),
+            }),
+        ),
+        (
+            "finish",
+            request(
+                25,
+                Request::Finish {
+                    transfer: RequestId(24),
+                    hash: [0x5a; 32],
+                },
+            ),
+        ),
+        ("abandon", request(26, Request::Abandon { id: SEND })),
+        (
+            "fetch",
+            request(
+                27,
+                Request::Fetch {
+                    blob: BlobId([0xbb; 16]),
+                    offset: 0,
+                    length: None,
+                    window: 262_144,
+                },
+            ),
+        ),
+        (
+            "fetch_part",
+            request(
+                28,
+                Request::Fetch {
+                    blob: BlobId([0xbb; 16]),
+                    offset: 70_000,
+                    length: Some(300),
+                    window: 16_384,
+                },
+            ),
+        ),
+        (
+            "taken",
+            ToServer::Taken {
+                transfer: RequestId(27),
+                upto: 65_536,
+            },
+        ),
+        ("stop", ToServer::Stop(RequestId(27))),
     ]
 }
 
@@ -511,6 +575,77 @@ pub(super) fn to_client() -> Vec<ToClientSample> {
                 }]),
             ),
         ),
+        (
+            "uploading",
+            answer(
+                24,
+                Answer::Uploading(Uploading {
+                    blob: BlobId([0xbb; 16]),
+                    offset: 16_384,
+                    window: 262_144,
+                }),
+            ),
+        ),
+        (
+            "fetching",
+            answer(
+                27,
+                Answer::Fetching(Box::new(Fetching {
+                    offset: 0,
+                    end: 1_000_000,
+                    size: 1_000_000,
+                    hash: Some([0x5a; 32]),
+                    name: "a.png".into(),
+                    media_type: "image/png".into(),
+                })),
+            ),
+        ),
+        (
+            "fetching_what_comes_in",
+            answer(
+                28,
+                Answer::Fetching(Box::new(Fetching {
+                    offset: 65_536,
+                    end: 81_920,
+                    size: 1_000_000,
+                    hash: None,
+                    name: "a.png".into(),
+                    media_type: String::new(),
+                })),
+            ),
+        ),
+        ("incoming", ToClient::Incoming(incoming(false))),
+        ("incoming_over", ToClient::Incoming(incoming(true))),
+        (
+            "received",
+            ToClient::Received {
+                transfer: RequestId(24),
+                upto: 65_536,
+            },
+        ),
+        (
+            "piece",
+            ToClient::Piece(Piece {
+                transfer: RequestId(27),
+                offset: 16_384,
+                parents: vec![[[1; 32], [2; 32]], [[3; 32], [4; 32]]],
+                bytes: b"some bytes".to_vec(),
+            }),
+        ),
+        (
+            "fetched",
+            ToClient::Fetched(Fetched {
+                transfer: RequestId(27),
+                hash: [0x5a; 32],
+            }),
+        ),
+        (
+            "stopped",
+            ToClient::Stopped(Stopped {
+                transfer: RequestId(24),
+                refusal: Refusal::because(Code::Storage, "full").retry_in(2000),
+            }),
+        ),
     ]
 }
 
@@ -556,6 +691,18 @@ fn send(request: u32, target: Target, again: bool, body: Body) -> ToServer {
         again,
         body,
     })
+}
+
+fn incoming(is_over: bool) -> Incoming {
+    Incoming {
+        conversation: LOBBY,
+        blob: BlobId([0xbb; 16]),
+        from: bob(),
+        name: "a.png".into(),
+        size: 1_000_000,
+        media_type: "image/png".into(),
+        is_over,
+    }
 }
 
 fn history(request: u32, from: HistoryFrom) -> ToServer {

@@ -1,0 +1,761 @@
+//! A server inside of the program.
+
+use std::ffi::{c_char, c_void};
+
+use chat_engine::Change;
+
+use super::event::chat_event;
+use super::global::chat_wakeup_fn;
+use super::verbs::chat_role;
+use crate::guard::{guard, guard_or};
+use crate::handle;
+use crate::server::{self, Ask, Server};
+use crate::status::chat_status;
+use crate::{input, options, output};
+
+/// A server. A number in a pointer's clothes: it points nowhere.
+#[derive(Debug)]
+pub struct chat_server {
+    _opaque: (),
+}
+
+/// Who may open an account.
+pub type chat_registration = u32;
+/// Who has an invite. The default.
+pub const CHAT_REGISTRATION_INVITE: chat_registration = 0;
+/// Anybody.
+pub const CHAT_REGISTRATION_OPEN: chat_registration = 1;
+/// Nobody but the operator.
+pub const CHAT_REGISTRATION_CLOSED: chat_registration = 2;
+
+/// How a server runs. Fill it with `chat_server_options_init` first, then set fields. All strings are
+/// copied; NULL means "none".
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct chat_server_options {
+    /// Size of the struct, as the program was compiled.
+    pub size: u32,
+    /// `CHAT_REGISTRATION_INVITE` and so on.
+    pub registration: chat_registration,
+    /// `listen_count` strings `HOST:PORT`; port 0 picks a free one. NULL: only what
+    /// `chat_server_serve_fd` and clients of this process bring.
+    pub listen: *const *const c_char,
+    /// How many.
+    pub listen_count: u32,
+    /// Most streams at a time; 0: as many as the library takes.
+    pub streams: u32,
+    /// Folder where everything is kept; made if it is missing. One process at a time. NULL: in memory,
+    /// gone with the handle.
+    pub data: *const c_char,
+    /// A room that everybody is put into at registration; "lobby" by default, NULL: none.
+    pub lobby: *const c_char,
+    /// Entries older than so many seconds are cut; 0: none.
+    pub retention_seconds: u64,
+    /// All but the last so many entries of each conversation are cut; 0: none.
+    pub retention_entries: u64,
+}
+
+/// What is counted of a server. Fill it with `chat_server_stats_init` first.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct chat_server_stats {
+    /// Size of the struct, as the program was compiled.
+    pub size: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// Accounts.
+    pub accounts: u64,
+    /// Rooms.
+    pub rooms: u64,
+    /// Links that are logged in.
+    pub links: u64,
+    /// Entries that were appended since the start.
+    pub entries: u64,
+}
+
+/// Fills options with their defaults.
+///
+/// @param options Receives `size` bytes.
+/// @param size sizeof(chat_server_options)
+/// @return CHAT_OK; CHAT_INVALID; CHAT_BAD_OPTIONS for a size that no version has.
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_options_init(
+    options: *mut chat_server_options,
+    size: u32,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `options` has `size` bytes.
+        unsafe { options::init(options, size) }
+    })
+}
+
+/// Fills the struct with zeros and its size.
+///
+/// @param stats Receives `size` bytes.
+/// @param size sizeof(chat_server_stats)
+/// @return CHAT_OK; CHAT_INVALID; CHAT_BAD_OPTIONS for a size that no version has.
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_stats_init(
+    stats: *mut chat_server_stats,
+    size: u32,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `stats` has `size` bytes.
+        unsafe { options::init(stats, size) }
+    })
+}
+
+/// Makes a server: opens its folder and listens. Nobody is served before `chat_server_start`.
+///
+/// @param options How it runs; NULL: in memory, without an address.
+/// @param server Receives the handle; ends with `chat_server_free`.
+/// @return CHAT_OK; CHAT_BUSY when another process has the folder; CHAT_TOO_NEW, CHAT_LOCAL about the
+///         folder or an address; CHAT_INVALID, CHAT_BAD_OPTIONS, CHAT_BAD_NAME, CHAT_BAD_ADDRESS,
+///         CHAT_BAD_UTF8, CHAT_TOO_LONG about the options; CHAT_FULL with too many handles; CHAT_FORKED
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_new(
+    options: *const chat_server_options,
+    server: *mut *mut chat_server,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that non-NULL `options` have the bytes that their `size` says, and
+        // that the strings in them end with NUL.
+        let plan = unsafe { options::read_or_default(options).and_then(|it| server::plan(&it)) }?;
+        // SAFETY: the caller promises that a non-NULL `server` may be written.
+        unsafe { output::make(server, || Server::open(plan)) }
+    })
+}
+
+/// Begins to serve. Calling it again does nothing.
+///
+/// @param server The server.
+/// @return CHAT_OK; CHAT_CLOSED
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_start(server: *mut chat_server) -> chat_status {
+    guard(|| handle::server(server)?.start())
+}
+
+/// Where it listens.
+///
+/// @param server The server.
+/// @param index From 0, in the order of the options.
+/// @return `HOST:PORT`, valid until `chat_server_free`; empty when there is no such address.
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_address(
+    server: *mut chat_server,
+    index: u32,
+) -> *const c_char {
+    guard_or(c"".as_ptr(), || Ok(handle::server(server)?.address(index)))
+}
+
+/// The fingerprint of its key, which clients pin.
+///
+/// @param server The server.
+/// @return "SHA256:..", valid until `chat_server_free`; empty for a bad handle.
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_fingerprint(server: *mut chat_server) -> *const c_char {
+    guard_or(c"".as_ptr(), || Ok(handle::server(server)?.fingerprint()))
+}
+
+/// Serves a connected stream socket: one that the program accepted itself, one end of a `socketpair`.
+/// The server owns it from then on, also when the call fails with anything but CHAT_INVALID,
+/// CHAT_BAD_HANDLE or CHAT_FORKED.
+///
+/// @param server The server.
+/// @param fd The socket. It is made non-blocking and close-on-exec.
+/// @return CHAT_OK; CHAT_INVALID when it is no connected stream socket; CHAT_CLOSED
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_serve_fd(server: *mut chat_server, fd: i32) -> chat_status {
+    // SAFETY: the caller promises to give the descriptor away.
+    guard(|| unsafe { handle::server(server)?.serve_fd(fd) })
+}
+
+/// Waits for the next event of the server: replies, and `CHAT_EVENT_CLOSED`.
+///
+/// @param server The server.
+/// @param timeout_ms How long to wait at most; 0: not at all; negative: as long as it takes.
+/// @param event Receives the event, which ends with `chat_event_free`; or NULL, when there was none in
+///        time, or `chat_server_interrupt` was called.
+/// @return CHAT_OK; CHAT_CLOSED when the last event was taken; CHAT_BUSY while another thread waits;
+///         CHAT_MISUSE inside of a callback with a time-out other than 0.
+/// @threadsafe yes; one thread at a time
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_next_event(
+    server: *mut chat_server,
+    timeout_ms: i32,
+    event: *mut *mut chat_event,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `event` may be written.
+        unsafe { output::event(event, || handle::server(server)?.next_event(timeout_ms)) }
+    })
+}
+
+/// As `chat_client_fd`.
+///
+/// @param server The server.
+/// @return The descriptor; -1 for a bad handle, or where there are none.
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_fd(server: *mut chat_server) -> i32 {
+    guard_or(-1, || Ok(handle::server(server)?.desk().fd()))
+}
+
+/// As `chat_client_set_wakeup`.
+///
+/// @param server The server.
+/// @param callback NULL: none.
+/// @param user Handed to the callback.
+/// @return CHAT_OK; CHAT_MISUSE inside of a callback.
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_set_wakeup(
+    server: *mut chat_server,
+    callback: chat_wakeup_fn,
+    user: *mut c_void,
+) -> chat_status {
+    guard(|| handle::server(server)?.desk().set_wakeup(callback, user))
+}
+
+/// As `chat_client_interrupt`.
+///
+/// @param server The server.
+/// @return CHAT_OK
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_interrupt(server: *mut chat_server) -> chat_status {
+    guard(|| {
+        handle::server(server)?.desk().interrupt();
+        Ok(())
+    })
+}
+
+/// Stops: takes no new links, lets those that wait for acknowledgements have them, tells everybody
+/// goodbye. When it returns, everything acknowledged is on disk. Takes at most eight seconds. Any number
+/// of calls from any threads. Inside of a callback it begins to stop and does not wait.
+///
+/// @param server The server.
+/// @return CHAT_OK; CHAT_TIMEOUT when it did not end in time.
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_stop(server: *mut chat_server) -> chat_status {
+    guard(|| handle::server(server)?.stop())
+}
+
+/// Stops and frees. Waiting threads return with CHAT_CLOSED. After it no callback comes and nothing that
+/// knows the server runs. Does nothing for NULL, nor in a forked child.
+///
+/// @param server NULL or a server.
+/// @return CHAT_OK; CHAT_MISUSE inside of a callback: nothing was freed; CHAT_BAD_HANDLE when it was
+///         freed before; CHAT_FORKED
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_free(server: *mut chat_server) -> chat_status {
+    guard(|| handle::free_server(server))
+}
+
+/// What is counted of the server.
+///
+/// @param server The server.
+/// @param stats Receives the numbers; its `size` says how many of them.
+/// @return CHAT_OK; CHAT_INVALID; CHAT_BAD_OPTIONS; CHAT_CLOSED
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_get_stats(
+    server: *mut chat_server,
+    stats: *mut chat_server_stats,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that non-NULL `stats` have the bytes that their `size` says.
+        unsafe { options::write(stats, || handle::server(server)?.stats()) }
+    })
+}
+
+/// What an account may do on the server.
+pub type chat_rights = i32;
+/// Chats.
+pub const CHAT_RIGHTS_USER: chat_rights = 1;
+/// Is an owner in every room that it is a member of.
+pub const CHAT_RIGHTS_ADMIN: chat_rights = 2;
+
+/// Opens an account.
+///
+/// @param server The server.
+/// @param account Its name.
+/// @param password 8 to 1024 bytes; NULL: it can't log in before it has one.
+/// @param rights `CHAT_RIGHTS_USER` or `CHAT_RIGHTS_ADMIN`.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BAD_NAME
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_add_account(
+    server: *mut chat_server,
+    account: *const c_char,
+    password: *const c_char,
+    rights: chat_rights,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
+        let account = unsafe { input::account(account) }?;
+        // SAFETY: the caller promises that a non-NULL `password` ends with NUL.
+        let password = unsafe { input::text_if(password, input::PASSWORD) }?.map(str::to_owned);
+        let rights = input::rights(rights)?;
+        let id = handle::server(server)?.ask(Ask::AddAccount {
+            account,
+            password,
+            rights,
+        })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Sets the password of an account, and locks its devices out.
+///
+/// @param server The server.
+/// @param account Its name.
+/// @param password 8 to 1024 bytes.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BAD_NAME
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_set_password(
+    server: *mut chat_server,
+    account: *const c_char,
+    password: *const c_char,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
+        let account = unsafe { input::account(account) }?;
+        // SAFETY: the caller promises that a non-NULL `password` ends with NUL.
+        let password = unsafe { input::text(password, input::PASSWORD) }?;
+        let id = handle::server(server)?.ask(Ask::SetPassword {
+            account,
+            password: password.to_owned(),
+        })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Deletes an account. Its entries stay.
+///
+/// @param server The server.
+/// @param account Its name.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BAD_NAME
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_remove_account(
+    server: *mut chat_server,
+    account: *const c_char,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
+        let account = unsafe { input::account(account) }?;
+        let id = handle::server(server)?.ask(Ask::RemoveAccount { account })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Changes what an account may do.
+///
+/// @param server The server.
+/// @param account Its name.
+/// @param rights `CHAT_RIGHTS_USER` or `CHAT_RIGHTS_ADMIN`.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BAD_NAME
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_set_rights(
+    server: *mut chat_server,
+    account: *const c_char,
+    rights: chat_rights,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
+        let account = unsafe { input::account(account) }?;
+        let rights = input::rights(rights)?;
+        let id = handle::server(server)?.ask(Ask::SetRights { account, rights })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// The accounts by name. The reply has a list: `chat_event_item_count`, `chat_event_item`. If
+/// `chat_event_next` is not empty there are more.
+///
+/// @param server The server.
+/// @param next NULL, or what `chat_event_next` said on the page before.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_accounts(
+    server: *mut chat_server,
+    next: *const c_char,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `next` ends with NUL.
+        let next = unsafe { input::text_if(next, input::PAGE) }?.map(str::to_owned);
+        let id = handle::server(server)?.ask(Ask::Accounts { next })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Makes an invite. `chat_event_text` of the reply is the link to pass on, `chat_event_name` the token
+/// in it.
+///
+/// @param server The server.
+/// @param uses How often it can be used.
+/// @param seconds How long it can be used.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_invite(
+    server: *mut chat_server,
+    uses: u32,
+    seconds: u64,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        let id = handle::server(server)?.ask(Ask::Invite { uses, seconds })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// All rooms by name. The reply has a list: `chat_event_item_count`, `chat_event_item`. If
+/// `chat_event_next` is not empty there are more.
+///
+/// @param server The server.
+/// @param next NULL, or what `chat_event_next` said on the page before.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_rooms(
+    server: *mut chat_server,
+    next: *const c_char,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `next` ends with NUL.
+        let next = unsafe { input::text_if(next, input::PAGE) }?.map(str::to_owned);
+        let id = handle::server(server)?.ask(Ask::Rooms { next })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// The members of a room. The reply has a list: `chat_event_item_count`, `chat_event_item`. If
+/// `chat_event_next` is not empty there are more.
+///
+/// @param server The server.
+/// @param room The room.
+/// @param next NULL, or what `chat_event_next` said on the page before.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BAD_NAME
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_members(
+    server: *mut chat_server,
+    room: *const c_char,
+    next: *const c_char,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
+        let room = unsafe { input::room(room) }?;
+        // SAFETY: the caller promises that a non-NULL `next` ends with NUL.
+        let next = unsafe { input::text_if(next, input::PAGE) }?.map(str::to_owned);
+        let id = handle::server(server)?.ask(Ask::Members { room, next })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Puts an account out of a room; it may come back.
+///
+/// @param server The server.
+/// @param room The room.
+/// @param account Its name.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BAD_NAME
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_kick(
+    server: *mut chat_server,
+    room: *const c_char,
+    account: *const c_char,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
+        let room = unsafe { input::room(room) }?;
+        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
+        let account = unsafe { input::account(account) }?;
+        let id = handle::server(server)?.ask(Ask::Change {
+            room,
+            account,
+            change: Change::Kicked,
+            role: None,
+            seconds: 0,
+        })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Puts or keeps an account out of a room for good.
+///
+/// @param server The server.
+/// @param room The room.
+/// @param account Its name.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BAD_NAME
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_ban(
+    server: *mut chat_server,
+    room: *const c_char,
+    account: *const c_char,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
+        let room = unsafe { input::room(room) }?;
+        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
+        let account = unsafe { input::account(account) }?;
+        let id = handle::server(server)?.ask(Ask::Change {
+            room,
+            account,
+            change: Change::Banned,
+            role: None,
+            seconds: 0,
+        })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Lets a banned account come back.
+///
+/// @param server The server.
+/// @param room The room.
+/// @param account Its name.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BAD_NAME
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_unban(
+    server: *mut chat_server,
+    room: *const c_char,
+    account: *const c_char,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
+        let room = unsafe { input::room(room) }?;
+        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
+        let account = unsafe { input::account(account) }?;
+        let id = handle::server(server)?.ask(Ask::Change {
+            room,
+            account,
+            change: Change::Unbanned,
+            role: None,
+            seconds: 0,
+        })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Forbids an account to send in a room.
+///
+/// @param server The server.
+/// @param room The room.
+/// @param account Its name.
+/// @param seconds For how long; 0: for ever.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BAD_NAME
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_mute(
+    server: *mut chat_server,
+    room: *const c_char,
+    account: *const c_char,
+    seconds: u64,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
+        let room = unsafe { input::room(room) }?;
+        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
+        let account = unsafe { input::account(account) }?;
+        let id = handle::server(server)?.ask(Ask::Change {
+            room,
+            account,
+            change: Change::Muted,
+            role: None,
+            seconds,
+        })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Lets a muted account send again.
+///
+/// @param server The server.
+/// @param room The room.
+/// @param account Its name.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BAD_NAME
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_unmute(
+    server: *mut chat_server,
+    room: *const c_char,
+    account: *const c_char,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
+        let room = unsafe { input::room(room) }?;
+        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
+        let account = unsafe { input::account(account) }?;
+        let id = handle::server(server)?.ask(Ask::Change {
+            room,
+            account,
+            change: Change::Unmuted,
+            role: None,
+            seconds: 0,
+        })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Gives a member of a room another role.
+///
+/// @param server The server.
+/// @param room The room.
+/// @param account Its name.
+/// @param role `CHAT_ROLE_MEMBER` and so on.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BAD_NAME
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_role(
+    server: *mut chat_server,
+    room: *const c_char,
+    account: *const c_char,
+    role: chat_role,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
+        let room = unsafe { input::room(room) }?;
+        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
+        let account = unsafe { input::account(account) }?;
+        let role = Some(input::role(role)?);
+        let id = handle::server(server)?.ask(Ask::Change {
+            room,
+            account,
+            change: Change::Role,
+            role,
+            seconds: 0,
+        })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Changes who may open an account, until the server ends.
+///
+/// @param server The server.
+/// @param registration `CHAT_REGISTRATION_INVITE` and so on.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_set_registration(
+    server: *mut chat_server,
+    registration: chat_registration,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        let registration = input::registration(registration)?;
+        let id = handle::server(server)?.ask(Ask::SetRegistration { registration })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Writes a copy of everything that the server keeps into a new folder, while it runs.
+///
+/// @param server The server.
+/// @param folder Must not exist.
+/// @param request Receives the number of the request; may be NULL.
+/// @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_backup(
+    server: *mut chat_server,
+    folder: *const c_char,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `folder` ends with NUL.
+        let folder = unsafe { input::path(folder) }?;
+        let id = handle::server(server)?.ask(Ask::Backup { folder })?;
+        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}

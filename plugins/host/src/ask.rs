@@ -1,0 +1,268 @@
+//! What the engine asks and tells, as plugins are shown it.
+
+use chat_engine::port::{
+    AskPlace, EntryAsk, FileStage, LogItem, News, PRESENCE_TEXT, Question, readable,
+};
+use chat_engine::{Body, Content, PresenceState};
+use chat_plugin_abi as abi;
+
+use crate::shown::{Field, Numbers, Shown};
+
+/// What to know of a question besides what plugins are shown.
+pub(crate) struct Asking {
+    pub(crate) hook: u32,
+    pub(crate) shown: Shown,
+    pub(crate) direct: bool,
+    /// NAME of the plugin that is the sender.
+    pub(crate) own: Option<String>,
+    /// The command.
+    pub(crate) command: Option<String>,
+}
+
+/// Takes a question apart.
+pub(crate) fn asking(question: &Question) -> Option<Asking> {
+    Some(match question {
+        Question::Connect(ask) => {
+            let numbers = Numbers {
+                hook: abi::CHAT_HOOK_CONNECT,
+                ..Numbers::default()
+            };
+            plain(Shown::new(numbers).with(Field::Address, &ask.address))
+        }
+        Question::Login(ask) => {
+            let numbers = Numbers {
+                hook: abi::CHAT_HOOK_LOGIN,
+                ..Numbers::default()
+            };
+            plain(
+                Shown::new(numbers)
+                    .with(Field::From, ask.name.as_str())
+                    .with(Field::Name, &ask.device),
+            )
+        }
+        Question::Entry(ask) => entry(ask),
+        Question::Command(ask) => {
+            let numbers = Numbers {
+                hook: abi::CHAT_HOOK_COMMAND,
+                flags: direct_flag(&ask.place),
+                account: ask.from.0,
+                ..Numbers::default()
+            };
+            let mut shown = Shown::new(numbers)
+                .with(Field::From, ask.from_name.as_str())
+                .with(Field::Name, &ask.name)
+                .with(Field::Args, &ask.args);
+            if let Some(conversation) = ask.conversation {
+                shown.put(Field::Conversation, &hex(&conversation.0));
+            }
+            put_place(&mut shown, &ask.place);
+            Asking {
+                hook: abi::CHAT_HOOK_COMMAND,
+                shown,
+                // Whoever calls a command shows it to the plugin, wherever that is.
+                direct: false,
+                own: None,
+                command: Some(ask.name.clone()),
+            }
+        }
+        Question::File(ask) => {
+            let hook = match ask.stage {
+                FileStage::Offer => abi::CHAT_HOOK_FILE_OFFER,
+                FileStage::Complete => abi::CHAT_HOOK_FILE_COMPLETE,
+            };
+            let numbers = Numbers {
+                hook,
+                flags: direct_flag(&ask.place),
+                account: ask.from.0,
+                bytes: ask.offer.size,
+                ..Numbers::default()
+            };
+            let mut shown = Shown::new(numbers)
+                .with(Field::Conversation, &hex(&ask.conversation.0))
+                .with(Field::From, ask.from_name.as_str())
+                .with(Field::Name, &ask.offer.name)
+                .with(Field::MediaType, &ask.offer.media_type);
+            put_place(&mut shown, &ask.place);
+            Asking {
+                direct: matches!(ask.place, AskPlace::Direct(_)),
+                own: ask.from_name.plugin_name().map(str::to_owned),
+                ..plain(shown)
+            }
+        }
+        // From a later version of the engine, which tells what becomes of it.
+        _ => return None,
+    })
+}
+
+fn plain(shown: Shown) -> Asking {
+    Asking {
+        hook: shown.numbers.hook,
+        shown,
+        direct: false,
+        own: None,
+        command: None,
+    }
+}
+
+fn entry(ask: &EntryAsk) -> Asking {
+    let numbers = Numbers {
+        hook: abi::CHAT_HOOK_ENTRY,
+        kind: kind(&ask.body),
+        flags: direct_flag(&ask.place) | bot_flag(ask.from_name.plugin_name().is_some()),
+        time_ms: ask.time.0 / 1000,
+        target: ask.body.target.map_or(0, |seq| seq.0),
+        account: ask.from.0,
+        ..Numbers::default()
+    };
+    let mut shown = Shown::new(numbers)
+        .with(Field::From, ask.from_name.as_str())
+        .with(Field::Id, &hex(&ask.id.0));
+    if ask.place != AskPlace::Nowhere {
+        shown.put(Field::Conversation, &hex(&ask.conversation.0));
+    }
+    put_place(&mut shown, &ask.place);
+    put_body(&mut shown, &ask.body);
+    Asking {
+        direct: ask.is_direct(),
+        own: ask.from_name.plugin_name().map(str::to_owned),
+        ..plain(shown)
+    }
+}
+
+/// The same event with another text.
+pub(crate) fn with_text(shown: &Shown, text: &str) -> Shown {
+    let mut next = shown.clone();
+    next.put(Field::Text, text);
+    next
+}
+
+/// An entry for observers. `again`: it may have been seen before.
+pub(crate) fn observed(item: &LogItem, again: bool) -> Shown {
+    let entry = &item.entry;
+    let bot = entry.from_name.plugin_name().is_some();
+    let numbers = Numbers {
+        hook: abi::CHAT_HOOK_ENTRY_POST,
+        kind: kind(&entry.body),
+        flags: bot_flag(bot)
+            | if item.room.is_none() {
+                abi::CHAT_FLAG_DIRECT
+            } else {
+                0
+            }
+            | if again { abi::CHAT_FLAG_AGAIN } else { 0 },
+        time_ms: entry.time.0 / 1000,
+        seq: entry.seq.0,
+        prev: entry.prev.0,
+        target: entry.body.target.map_or(0, |seq| seq.0),
+        account: entry.from.0,
+        ..Numbers::default()
+    };
+    let mut shown = Shown::new(numbers)
+        .with(Field::Conversation, &hex(&entry.conversation.0))
+        .with(Field::From, entry.from_name.as_str())
+        .with(Field::Id, &hex(&entry.id.0));
+    if let Some(room) = &item.room {
+        shown.put(Field::Room, room.as_str());
+    }
+    put_body(&mut shown, &entry.body);
+    shown
+}
+
+/// News for observers; `changed`: the account came or went.
+pub(crate) fn news(news: &News, changed: bool) -> Option<Shown> {
+    match news {
+        News::Presence(presence) => {
+            let numbers = Numbers {
+                hook: abi::CHAT_HOOK_PRESENCE_POST,
+                flags: match presence.state {
+                    PresenceState::Online => abi::CHAT_FLAG_ONLINE,
+                    PresenceState::Away => abi::CHAT_FLAG_AWAY,
+                    PresenceState::Offline => 0,
+                } | if changed { abi::CHAT_FLAG_CHANGED } else { 0 },
+                ..Numbers::default()
+            };
+            let mut shown = Shown::new(numbers)
+                .with(Field::From, presence.account.as_str())
+                .with(Field::Text, &presence.text);
+            if let Some(reason) = presence.reason {
+                shown.put(Field::Reason, reason.as_str());
+            }
+            Some(shown)
+        }
+        News::Disconnect {
+            account, reason, ..
+        } => {
+            let numbers = Numbers {
+                hook: abi::CHAT_HOOK_DISCONNECT_POST,
+                ..Numbers::default()
+            };
+            Some(
+                Shown::new(numbers)
+                    .with(Field::From, account.as_str())
+                    .with(Field::Reason, reason.as_str()),
+            )
+        }
+        News::Tail | News::Said { .. } => None,
+    }
+}
+
+/// What happens at a time.
+pub(crate) fn timed(hook: u32, time_ms: u64) -> Shown {
+    Shown::new(Numbers {
+        hook,
+        time_ms,
+        ..Numbers::default()
+    })
+}
+
+fn put_place(shown: &mut Shown, place: &AskPlace) {
+    match place {
+        AskPlace::Room(room) => shown.put(Field::Room, room.as_str()),
+        AskPlace::Direct(other) => shown.put(Field::To, other.as_str()),
+        AskPlace::Nowhere => {}
+    }
+}
+
+fn put_body(shown: &mut Shown, body: &Body) {
+    if let Some(text) = readable(body) {
+        shown.put(Field::Text, text);
+    }
+    match body.content() {
+        Content::Member(change) => {
+            shown.put(Field::Name, change.name.as_str());
+            shown.put(Field::Args, change.change.as_str());
+        }
+        Content::File(offer) => {
+            shown.put(Field::MediaType, &offer.media_type);
+            shown.numbers.bytes = offer.size;
+        }
+        _ => {}
+    }
+}
+
+fn kind(body: &Body) -> u32 {
+    match body.kind {
+        PRESENCE_TEXT => abi::CHAT_KIND_PRESENCE,
+        kind => kind.0.into(),
+    }
+}
+
+fn direct_flag(place: &AskPlace) -> u32 {
+    match place {
+        AskPlace::Direct(_) => abi::CHAT_FLAG_DIRECT,
+        _ => 0,
+    }
+}
+
+fn bot_flag(bot: bool) -> u32 {
+    if bot { abi::CHAT_FLAG_BOT } else { 0 }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
+    let pairs = bytes.iter();
+    pairs
+        .flat_map(|&byte| [digit(byte >> 4), digit(byte)])
+        .collect()
+}

@@ -1,0 +1,250 @@
+//! What the host keeps in the server's data directory, all under `plugins/`:
+//!
+//! ```text
+//! copies/NAME-HASH.so   what is loaded: the file in the folder may be overwritten at any time
+//! state/NAME/           the plugin's own
+//! kept/NAME.json        values of "chat.kv/1"
+//! cursors/NAME.json     how far an observer got
+//! NAME.loading          it runs in the server, and may be what ends it
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::instance::lock;
+use crate::limits;
+
+/// The folder.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    root: PathBuf,
+    /// Nothing is to be found here at the next start.
+    passing: bool,
+    suspects: Mutex<Vec<(String, Instant)>>,
+}
+
+/// Something to write.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Values {
+        name: String,
+        values: BTreeMap<String, Vec<u8>>,
+    },
+    Cursor {
+        name: String,
+        cursor: Cursor,
+    },
+}
+
+/// How far an observer got, in which run of the log.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Cursor {
+    pub(crate) run: u64,
+    pub(crate) pos: u64,
+}
+
+impl Disk {
+    /// The folder of a server; one that keeps nothing gets a folder that goes with the process.
+    pub(crate) fn new(data: Option<&Path>) -> Self {
+        let (root, passing) = match data {
+            Some(data) => (data.join("plugins"), false),
+            None => {
+                let name = format!("chat-plugins-{}-{}", std::process::id(), nonce());
+                (std::env::temp_dir().join(name), true)
+            }
+        };
+        Self {
+            root,
+            passing,
+            suspects: Mutex::default(),
+        }
+    }
+
+    /// Makes what is missing of it.
+    pub(crate) fn open(&self) -> io::Result<()> {
+        if self.passing {
+            // Not where somebody else has put something.
+            DirBuilder::new().mode(0o700).create(&self.root)?;
+        }
+        for folder in ["copies", "state", "kept", "cursors"] {
+            private_folder(&self.root.join(folder))?;
+        }
+        Ok(())
+    }
+
+    /// A private copy of a file: who loads it is not touched by what happens to the original.
+    pub(crate) fn copy(&self, name: &str, hash: &str, bytes: &[u8]) -> io::Result<PathBuf> {
+        let path = self.root.join("copies").join(format!("{name}-{hash}.so"));
+        if fs::read(&path).is_ok_and(|there| there == bytes) {
+            return Ok(path);
+        }
+        write_whole(&path, bytes, 0o500)?;
+        Ok(path)
+    }
+
+    /// Removes the copies of a plugin but these.
+    pub(crate) fn tidy(&self, name: &str, keep: &[PathBuf]) {
+        let Ok(copies) = fs::read_dir(self.root.join("copies")) else {
+            return;
+        };
+        for copy in copies.flatten() {
+            let file = copy.file_name();
+            let file = file.to_string_lossy();
+            let ours = file.rsplit_once('-').is_some_and(|(stem, _)| stem == name);
+            if ours && !keep.contains(&copy.path()) {
+                // What stays takes room, and is tried again at the next start.
+                let _ = fs::remove_file(copy.path());
+            }
+        }
+    }
+
+    /// The folder of a plugin.
+    pub(crate) fn state(&self, name: &str) -> io::Result<PathBuf> {
+        let folder = self.root.join("state").join(name);
+        private_folder(&folder)?;
+        Ok(folder)
+    }
+
+    /// An empty folder for a probe.
+    pub(crate) fn probe_state(&self, name: &str) -> io::Result<PathBuf> {
+        let folder = self.root.join(format!("probe-{name}-{}", nonce()));
+        private_folder(&folder)?;
+        Ok(folder)
+    }
+
+    pub(crate) fn values(&self, name: &str) -> BTreeMap<String, Vec<u8>> {
+        self.read("kept", name).unwrap_or_default()
+    }
+
+    pub(crate) fn cursor(&self, name: &str) -> Option<Cursor> {
+        self.read("cursors", name)
+    }
+
+    fn read<T: for<'de> Deserialize<'de>>(&self, folder: &str, name: &str) -> Option<T> {
+        let path = self.root.join(folder).join(format!("{name}.json"));
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::error!(%error, "cannot read {}", path.display());
+                return None;
+            }
+        };
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                tracing::error!(%error, "{} is damaged; starting without it", path.display());
+                None
+            }
+        }
+    }
+
+    /// Writes what has changed. A failure is told, and tried again with the next change.
+    pub(crate) fn write(&self, changes: &[Change]) {
+        for change in changes {
+            let (folder, name, bytes) = match change {
+                Change::Values { name, values } => ("kept", name, serde_json::to_vec(values)),
+                Change::Cursor { name, cursor } => ("cursors", name, serde_json::to_vec(cursor)),
+            };
+            let path = self.root.join(folder).join(format!("{name}.json"));
+            let written = bytes
+                .map_err(io::Error::from)
+                .and_then(|bytes| write_whole(&path, &bytes, 0o600));
+            if let Err(error) = written {
+                tracing::error!(%error, "cannot write {}", path.display());
+            }
+        }
+    }
+
+    /// Whether a plugin ran in the server when that ended, in this very version.
+    pub(crate) fn is_suspect(&self, name: &str, hash: &str) -> bool {
+        fs::read_to_string(self.mark(name)).is_ok_and(|held| held.trim() == hash)
+    }
+
+    /// From now on the end of the server is this plugin's fault.
+    pub(crate) fn suspect(&self, name: &str, hash: &str) -> io::Result<()> {
+        write_whole(&self.mark(name), hash.as_bytes(), 0o600)?;
+        let mut suspects = lock(&self.suspects);
+        suspects.retain(|(other, _)| other != name);
+        suspects.push((name.to_owned(), Instant::now()));
+        Ok(())
+    }
+
+    /// It is not, or the operator wants it tried again.
+    pub(crate) fn clear(&self, name: &str) {
+        lock(&self.suspects).retain(|(other, _)| other != name);
+        let _ = fs::remove_file(self.mark(name));
+    }
+
+    /// Clears those that have run for long enough.
+    pub(crate) fn clear_old(&self) {
+        let suspects = lock(&self.suspects).clone();
+        for (name, since) in suspects {
+            if since.elapsed() >= limits::SUSPECT {
+                self.clear(&name);
+            }
+        }
+    }
+
+    /// The server ends in good order.
+    pub(crate) fn forget_suspects(&self) {
+        let suspects = std::mem::take(&mut *lock(&self.suspects));
+        for (name, _) in suspects {
+            let _ = fs::remove_file(self.mark(&name));
+        }
+    }
+
+    fn mark(&self, name: &str) -> PathBuf {
+        self.root.join(format!("{name}.loading"))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if self.passing {
+            let _ = fs::remove_dir_all(&self.root);
+        }
+    }
+}
+
+fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Writes a file whole or not at all.
+fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let part = path.with_extension(format!("part-{}", nonce()));
+    let written = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&part)?;
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        fs::rename(&part, path)?;
+        match path.parent() {
+            Some(folder) => File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    let result = written();
+    if result.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    result
+}
+
+/// Different at each call in this process.
+fn nonce() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
+}

@@ -1,0 +1,863 @@
+//! One instance of a plugin in this process, be it the server or a helper: the only place that calls into
+//! foreign code, and that foreign code calls into.
+//!
+//! What is unsafe here rests on four things:
+//!
+//! - What a plugin gets is never freed under it: the table of an instance ([`Host`]) lives as long as the
+//!   process, an event until its hook returns or until it is resolved.
+//! - What a plugin gives is copied before the call returns. Texts are read up to their NUL, blocks up to
+//!   their length; that both are there is the plugin's promise, and the reason why files from a folder run
+//!   in a process of their own.
+//! - An event that a plugin names is looked up by its address and not read, so a stale one is an error.
+//! - One function of an instance is called at a time ([`Instance`] is not `Sync`, its calls take `&mut`).
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::ptr;
+use std::slice;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chat_plugin_abi as abi;
+
+use crate::extensions;
+use crate::frame::{About, Answer, Config, Start, Wish};
+use crate::limits;
+use crate::shown::{Field, Shown};
+
+/// Where an instance's wishes go.
+pub(crate) trait Services: Send + Sync {
+    /// Does it, or queues it, without waiting.
+    fn wish(&self, wish: Wish) -> abi::chat_status;
+    /// The answer to a call that was deferred; CHAT_TOO_LATE when nobody waits for it.
+    fn resolved(&self, call: u64, answer: Answer) -> abi::chat_status;
+}
+
+/// An instance of a plugin.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    plugin: Plugin,
+    host: &'static Host,
+    data: *mut c_void,
+}
+
+// SAFETY: the contract says that the server calls from any thread, one call at a time.
+unsafe impl Send for Instance {}
+
+/// A description that was checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plugin {
+    raw: abi::chat_plugin,
+}
+
+/// What came of a call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Outcome {
+    Answer(Answer),
+    /// It comes by [`Services::resolved`].
+    Deferred,
+}
+
+/// What stands behind the table of one instance. Never freed: a plugin's thread may come late.
+pub(crate) struct Host {
+    /// First, so that a pointer to it is one to the rest; `ctx` says the same to who reads it.
+    table: abi::chat_host,
+    pub(crate) services: Box<dyn Services>,
+    pub(crate) capabilities: u64,
+    config: Mutex<Configured>,
+    phase: Mutex<Phase>,
+    retired: AtomicBool,
+    pub(crate) registered: Mutex<Registered>,
+    calls: Mutex<Calls>,
+    kept: Mutex<Option<Vec<u8>>>,
+    pub(crate) values: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// All commands of the server, as the plugin gets them.
+    pub(crate) commands: Mutex<String>,
+    /// What the table points to.
+    _texts: [CString; 3],
+}
+
+// SAFETY: the table is written once, before anybody else knows it, and points to `_texts` and functions;
+// the rest is `Sync` by itself.
+unsafe impl Sync for Host {}
+// SAFETY: see above.
+unsafe impl Send for Host {}
+
+/// The configuration as it is asked for. Earlier ones stay: the plugin may still look at them.
+struct Configured {
+    values: HashMap<CString, CString>,
+    earlier: Vec<HashMap<CString, CString>>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    Init,
+    Running,
+    Save,
+}
+
+#[derive(Default)]
+pub(crate) struct Registered {
+    pub(crate) hooks: BTreeMap<u32, (i32, abi::chat_hook_fn)>,
+    pub(crate) commands: BTreeMap<String, (String, abi::chat_hook_fn)>,
+    pub(crate) timers: HashMap<u64, abi::chat_timer_fn>,
+}
+
+/// Events that the plugin holds: the one of the running hook, and those it has still to resolve.
+#[derive(Default)]
+struct Calls {
+    current: Option<Box<Call>>,
+    deferred: HashMap<usize, Box<Call>>,
+}
+
+/// An event in the plugin's hands. Boxed, so that its address stays.
+struct Call {
+    event: abi::chat_plugin_event,
+    /// What the event points to.
+    shown: Arc<Shown>,
+    id: u64,
+    text: Option<String>,
+    reason: Option<String>,
+    /// Resolved by another thread before the hook came back.
+    early: Option<abi::chat_verdict>,
+    /// The deadline has decided.
+    expired: bool,
+}
+
+// SAFETY: the pointers of the event point into `shown`, which the call keeps.
+unsafe impl Send for Call {}
+
+impl Plugin {
+    /// Judges a description.
+    ///
+    /// # Safety
+    ///
+    /// `raw` points to at least [`abi::chat_plugin`]'s first eight bytes, and to as many as its size
+    /// says; its texts end with a NUL; all of it lives as long as the process.
+    pub(crate) unsafe fn new(raw: *const abi::chat_plugin) -> Result<Self, String> {
+        let raw: *const u8 = raw.cast();
+        // SAFETY: promised by the caller; a symbol may lie anywhere, so nothing is assumed of its alignment.
+        let (size, version) = unsafe {
+            (
+                ptr::read_unaligned(raw.cast::<u32>()),
+                ptr::read_unaligned(raw.add(4).cast::<u32>()),
+            )
+        };
+        if version != abi::CHAT_PLUGIN_ABI {
+            return Err(format!(
+                "it needs plugin ABI {version}, this server has {}; {}",
+                abi::CHAT_PLUGIN_ABI,
+                match version > abi::CHAT_PLUGIN_ABI {
+                    true => "update the server",
+                    false => "build the plugin anew",
+                }
+            ));
+        }
+        let known = size_of::<abi::chat_plugin>();
+        let size = size as usize;
+        if size < known || size > SIZE_MOST {
+            return Err(format!(
+                "its description has {size} bytes and not {known}: CHAT_PLUGIN_DECLARE writes it right"
+            ));
+        }
+        // SAFETY: promised by the caller.
+        let tail = unsafe { slice::from_raw_parts(raw.add(known), size - known) };
+        if tail.iter().any(|&byte| byte != 0) {
+            return Err(
+                "it says things that this server does not know; update the server".to_owned(),
+            );
+        }
+        // SAFETY: promised by the caller; all bit patterns of these fields are values.
+        let raw = unsafe { ptr::read_unaligned(raw.cast::<abi::chat_plugin>()) };
+        if raw.flags != 0 {
+            return Err(
+                "it has flags that this server does not know; update the server".to_owned(),
+            );
+        }
+        if raw.init.is_none() {
+            return Err("it has no init function".to_owned());
+        }
+        let plugin = Self { raw };
+        let id = plugin.about().id;
+        let good = |sign: char| sign.is_ascii_alphanumeric() || ".-_".contains(sign);
+        if id.is_empty() || id.len() > 128 || !id.chars().all(good) {
+            return Err(format!(
+                "its id {id:?} is not made of letters, digits, '.', '-' and '_', like org.example.shout"
+            ));
+        }
+        Ok(plugin)
+    }
+
+    /// What the description says.
+    pub(crate) fn about(&self) -> About {
+        let text = |text: *const c_char| match text.is_null() {
+            true => String::new(),
+            // SAFETY: promised to `new`.
+            false => unsafe { CStr::from_ptr(text) }
+                .to_string_lossy()
+                .chars()
+                .filter(|sign| !sign.is_control())
+                .take(128)
+                .collect(),
+        };
+        About {
+            id: text(self.raw.id),
+            title: text(self.raw.name),
+            version: text(self.raw.version),
+            license: text(self.raw.license),
+            capabilities: self.raw.capabilities,
+            ..About::default()
+        }
+    }
+}
+
+/// No description of ours will ever be larger; a number above it is garbage.
+const SIZE_MOST: usize = 4096;
+
+impl Instance {
+    /// Makes an instance: calls `init`.
+    pub(crate) fn init(
+        plugin: Plugin,
+        start: &Start,
+        services: Box<dyn Services>,
+    ) -> Result<Self, String> {
+        let asked = plugin.about().capabilities;
+        let host = Host::leak(start, asked & start.capabilities, services);
+        let mut data = ptr::null_mut();
+        let init = plugin.raw.init.ok_or("it has no init function")?;
+        // SAFETY: the function of the description, with a table and a place that live.
+        let status = unsafe { init(&raw const host.table, &raw mut data) };
+        *lock(&host.phase) = Phase::Running;
+        if status != abi::CHAT_OK {
+            host.retire();
+            return Err(format!(
+                "its init refused (status {status}); the lines before this one may say why"
+            ));
+        }
+        Ok(Self { plugin, host, data })
+    }
+
+    pub(crate) fn host(&self) -> &'static Host {
+        self.host
+    }
+
+    /// What it says about itself, and what it takes part in.
+    pub(crate) fn about(&self) -> About {
+        let registered = lock(&self.host.registered);
+        About {
+            hooks: registered
+                .hooks
+                .iter()
+                .map(|(hook, (priority, _))| (*hook, *priority))
+                .collect(),
+            commands: registered
+                .commands
+                .iter()
+                .map(|(name, (help, _))| (name.clone(), help.clone()))
+                .collect(),
+            ..self.plugin.about()
+        }
+    }
+
+    /// Calls the hook of an event.
+    pub(crate) fn call(&mut self, id: u64, shown: Arc<Shown>) -> Outcome {
+        let function = self.host.function(&shown);
+        let Some(function) = function else {
+            return Outcome::Answer(Answer::default());
+        };
+        let call = Box::new(Call {
+            event: shown.raw(self.host.capabilities),
+            shown,
+            id,
+            text: None,
+            reason: None,
+            early: None,
+            expired: false,
+        });
+        let event: *const abi::chat_plugin_event = &raw const call.event;
+        lock(&self.host.calls).current = Some(call);
+        // SAFETY: the plugin registered this function for this hook; the event stays in `calls` until
+        // the function returns, and `&mut self` says that no other function of the instance runs.
+        let verdict = unsafe { function(self.data, &raw const self.host.table, event) };
+        self.host.returned(verdict)
+    }
+
+    /// Calls a timer's function.
+    pub(crate) fn timer(&mut self, timer: u64) {
+        let function = lock(&self.host.registered)
+            .timers
+            .get(&timer)
+            .copied()
+            .flatten();
+        if let Some(function) = function {
+            // SAFETY: the plugin registered this function for this timer; see `call`.
+            unsafe { function(self.data, &raw const self.host.table, timer) };
+        }
+    }
+
+    /// What the next version is to have.
+    pub(crate) fn save(&mut self) -> Result<Vec<u8>, String> {
+        let Some(save) = self.plugin.raw.save else {
+            return Ok(Vec::new());
+        };
+        *lock(&self.host.phase) = Phase::Save;
+        // SAFETY: the function of the description; see `call`.
+        let status = unsafe { save(self.data, &raw const self.host.table) };
+        *lock(&self.host.phase) = Phase::Running;
+        let kept = lock(&self.host.kept).take().unwrap_or_default();
+        match status {
+            abi::CHAT_OK => Ok(kept),
+            status => Err(format!("its save failed (status {status})")),
+        }
+    }
+
+    /// Gives it what the version before saved.
+    pub(crate) fn restore(&mut self, state: &[u8]) -> Result<(), String> {
+        let Some(restore) = self.plugin.raw.restore.filter(|_| !state.is_empty()) else {
+            return Ok(());
+        };
+        let data: *const c_void = state.as_ptr().cast();
+        // SAFETY: the function of the description, with a block of that many bytes; see `call`.
+        let status = unsafe {
+            restore(
+                self.data,
+                &raw const self.host.table,
+                data,
+                state.len() as u64,
+            )
+        };
+        match status {
+            abi::CHAT_OK => Ok(()),
+            status => Err(format!("its restore refused (status {status})")),
+        }
+    }
+
+    /// Ends it.
+    pub(crate) fn destroy(self) {
+        if let Some(destroy) = self.plugin.raw.destroy {
+            // SAFETY: the function of the description; `self` is gone after it, so nothing is called
+            // on this instance again.
+            unsafe { destroy(self.data, &raw const self.host.table) };
+        }
+        self.host.retire();
+    }
+}
+
+impl Host {
+    fn leak(start: &Start, capabilities: u64, services: Box<dyn Services>) -> &'static Self {
+        let texts = [&start.version, &start.name, &start.state_dir].map(|text| c_string(text));
+        let mut table = table();
+        table.version = texts[0].as_ptr();
+        table.name = texts[1].as_ptr();
+        table.state_dir = texts[2].as_ptr();
+        table.probe = u32::from(start.probe);
+        let host = Box::into_raw(Box::new(Self {
+            table,
+            services,
+            capabilities,
+            config: Mutex::new(Configured {
+                values: configured(&start.config),
+                earlier: Vec::new(),
+            }),
+            phase: Mutex::new(Phase::Init),
+            retired: AtomicBool::new(false),
+            registered: Mutex::default(),
+            calls: Mutex::default(),
+            kept: Mutex::default(),
+            values: Mutex::new(start.values.clone()),
+            commands: Mutex::default(),
+            _texts: texts,
+        }));
+        // SAFETY: it was allocated right here, and nobody else knows it yet; nothing ever frees it.
+        unsafe {
+            (*host).table.ctx = host.cast();
+            &*host
+        }
+    }
+
+    /// From now on nothing that the plugin asks for counts.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_init(&self) -> bool {
+        *lock(&self.phase) == Phase::Init
+    }
+
+    pub(crate) fn configure(&self, config: &Config) {
+        let mut held = lock(&self.config);
+        let earlier = std::mem::replace(&mut held.values, configured(config));
+        held.earlier.push(earlier);
+    }
+
+    /// Nobody waits for the answer to a deferred call any more.
+    pub(crate) fn expire(&self, id: u64) {
+        let mut calls = lock(&self.calls);
+        let deferred = calls.deferred.values_mut().find(|call| call.id == id);
+        if let Some(call) = deferred {
+            call.expired = true;
+        }
+    }
+
+    /// The function for an event.
+    fn function(
+        &self,
+        shown: &Shown,
+    ) -> Option<
+        unsafe extern "C" fn(
+            *mut c_void,
+            *const abi::chat_host,
+            *const abi::chat_plugin_event,
+        ) -> abi::chat_verdict,
+    > {
+        let registered = lock(&self.registered);
+        if shown.numbers.hook == abi::CHAT_HOOK_COMMAND {
+            let name = shown.text(Field::Name)?;
+            return registered.commands.get(name)?.1;
+        }
+        registered.hooks.get(&shown.numbers.hook)?.1
+    }
+
+    /// A hook came back.
+    fn returned(&self, verdict: abi::chat_verdict) -> Outcome {
+        let mut calls = lock(&self.calls);
+        let Some(call) = calls.current.take() else {
+            return Outcome::Answer(fault());
+        };
+        if verdict != abi::CHAT_DEFER {
+            return Outcome::Answer(call.answer(verdict));
+        }
+        if let Some(verdict) = call.early {
+            return Outcome::Answer(call.answer(verdict));
+        }
+        calls.deferred.insert(address(&raw const call.event), call);
+        Outcome::Deferred
+    }
+
+    /// The call that an event belongs to.
+    pub(crate) fn with_call<T>(
+        &self,
+        event: *const abi::chat_plugin_event,
+        then: impl FnOnce(CallView<'_>) -> T,
+    ) -> Option<T> {
+        let mut calls = lock(&self.calls);
+        let current = calls.current.as_deref_mut();
+        let call = match current.filter(|call| ptr::eq(&raw const call.event, event)) {
+            Some(_) => calls.current.as_deref_mut()?,
+            None => calls.deferred.get_mut(&address(event))?,
+        };
+        Some(then(CallView(call)))
+    }
+
+    /// The plugin's one answer to a deferred event.
+    pub(crate) fn resolve(
+        &self,
+        event: *const abi::chat_plugin_event,
+        verdict: abi::chat_verdict,
+    ) -> abi::chat_status {
+        let call = {
+            let mut calls = lock(&self.calls);
+            let current = calls.current.as_deref_mut();
+            if let Some(call) = current.filter(|call| ptr::eq(&raw const call.event, event)) {
+                if call.early.is_some() {
+                    return abi::CHAT_TOO_LATE;
+                }
+                call.early = Some(verdict);
+                return abi::CHAT_OK;
+            }
+            match calls.deferred.remove(&address(event)) {
+                Some(call) => call,
+                None => return abi::CHAT_TOO_LATE,
+            }
+        };
+        if call.expired {
+            return abi::CHAT_TOO_LATE;
+        }
+        if self.is_retired() {
+            return abi::CHAT_RETIRED;
+        }
+        let id = call.id;
+        self.services.resolved(id, call.answer(verdict))
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
+
+/// What host functions may look at and change of a call.
+pub(crate) struct CallView<'a>(&'a mut Call);
+
+impl CallView<'_> {
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    pub(crate) fn kind(&self) -> u32 {
+        self.0.shown.numbers.kind
+    }
+
+    pub(crate) fn set_text(&mut self, text: String) {
+        self.0.text = Some(text);
+    }
+
+    pub(crate) fn set_reason(&mut self, reason: String) {
+        self.0.reason = Some(reason);
+    }
+}
+
+impl Call {
+    fn answer(self, verdict: abi::chat_verdict) -> Answer {
+        Answer {
+            verdict,
+            text: self.text.filter(|_| verdict == abi::CHAT_MODIFIED),
+            reason: self.reason.filter(|_| verdict == abi::CHAT_REJECT),
+        }
+    }
+}
+
+fn fault() -> Answer {
+    Answer {
+        verdict: abi::CHAT_FAULT,
+        ..Answer::default()
+    }
+}
+
+fn address(event: *const abi::chat_plugin_event) -> usize {
+    event.addr()
+}
+
+/// The instance's own side of a table that a plugin hands back.
+///
+/// # Safety
+///
+/// `host` is a table that [`Host::leak`] made, or NULL.
+pub(crate) unsafe fn host_of(host: *const abi::chat_host) -> Option<&'static Host> {
+    // SAFETY: promised by the caller; tables live as long as the process.
+    let table = unsafe { host.as_ref() }?;
+    // SAFETY: `ctx` was set by `leak` to the `Host` around the table, which lives as long.
+    unsafe { table.ctx.cast_const().cast::<Host>().as_ref() }
+}
+
+/// A plugin's text.
+///
+/// # Safety
+///
+/// `text` is NULL or ends with a NUL.
+pub(crate) unsafe fn text_of(text: *const c_char, most: usize) -> Result<String, abi::chat_status> {
+    if text.is_null() {
+        return Err(abi::CHAT_MISUSE);
+    }
+    // SAFETY: promised by the caller.
+    let text = unsafe { CStr::from_ptr(text) };
+    checked(text.to_bytes(), most)
+}
+
+/// A plugin's text that may be missing.
+///
+/// # Safety
+///
+/// As [`text_of`].
+pub(crate) unsafe fn maybe_text_of(
+    text: *const c_char,
+    most: usize,
+) -> Result<Option<String>, abi::chat_status> {
+    match text.is_null() {
+        true => Ok(None),
+        // SAFETY: promised by the caller.
+        false => unsafe { text_of(text, most) }.map(Some),
+    }
+}
+
+/// A plugin's block of bytes. Its length is judged before it is read.
+///
+/// # Safety
+///
+/// `data` points to `len` bytes, or is NULL.
+pub(crate) unsafe fn bytes_of<'a>(
+    data: *const c_void,
+    len: u64,
+    most: usize,
+) -> Result<&'a [u8], abi::chat_status> {
+    let len = usize::try_from(len).map_err(|_| abi::CHAT_TOO_LONG)?;
+    if len > most {
+        return Err(abi::CHAT_TOO_LONG);
+    }
+    match (data.is_null(), len) {
+        (_, 0) => Ok(&[]),
+        (true, _) => Err(abi::CHAT_MISUSE),
+        // SAFETY: promised by the caller.
+        (false, _) => Ok(unsafe { slice::from_raw_parts(data.cast::<u8>(), len) }),
+    }
+}
+
+pub(crate) fn checked(bytes: &[u8], most: usize) -> Result<String, abi::chat_status> {
+    if bytes.len() > most {
+        return Err(abi::CHAT_TOO_LONG);
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| abi::CHAT_NOT_TEXT)?;
+    match text.contains('\0') {
+        true => Err(abi::CHAT_NOT_TEXT),
+        false => Ok(text.to_owned()),
+    }
+}
+
+fn configured(config: &Config) -> HashMap<CString, CString> {
+    let values = config.values.iter();
+    let mut values: HashMap<CString, CString> = values
+        .map(|(key, value)| (c_string(key), c_string(value)))
+        .collect();
+    values.insert(CString::default(), c_string(&config.json));
+    values
+}
+
+fn c_string(text: &str) -> CString {
+    CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default()
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing foreign runs under these locks, and our own code leaves them whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn table() -> abi::chat_host {
+    abi::chat_host {
+        size: size_of::<abi::chat_host>() as u32,
+        abi: abi::CHAT_PLUGIN_ABI,
+        ctx: ptr::null_mut(),
+        version: ptr::null(),
+        name: ptr::null(),
+        state_dir: ptr::null(),
+        probe: 0,
+        reserved: 0,
+        log: Some(host_log),
+        config: Some(host_config),
+        hook: Some(host_hook),
+        set_text: Some(host_set_text),
+        set_reason: Some(host_set_reason),
+        send: Some(host_send),
+        keep: Some(host_keep),
+        extension: Some(host_extension),
+    }
+}
+
+unsafe extern "C" fn host_log(
+    host: *const abi::chat_host,
+    level: i32,
+    text: *const c_char,
+) -> abi::chat_status {
+    // SAFETY: the plugin hands its table back.
+    let Some(host) = (unsafe { host_of(host) }) else {
+        return abi::CHAT_MISUSE;
+    };
+    if text.is_null() {
+        return abi::CHAT_MISUSE;
+    }
+    // SAFETY: the contract says that texts end with a NUL.
+    let text = unsafe { CStr::from_ptr(text) };
+    // A line for people: cut rather than refused.
+    let bytes = text.to_bytes();
+    let text = String::from_utf8_lossy(bytes.get(..limits::LOG_BYTES).unwrap_or(bytes));
+    host.services.wish(Wish::Log {
+        level,
+        text: text.into_owned(),
+    })
+}
+
+unsafe extern "C" fn host_config(host: *const abi::chat_host, key: *const c_char) -> *const c_char {
+    // SAFETY: the plugin hands its table back.
+    let Some(host) = (unsafe { host_of(host) }) else {
+        return ptr::null();
+    };
+    if key.is_null() {
+        return ptr::null();
+    }
+    // SAFETY: the contract says that texts end with a NUL.
+    let key = unsafe { CStr::from_ptr(key) };
+    let config = lock(&host.config);
+    // It stays where it is: `configure` moves the map, and not what its entries point to.
+    config
+        .values
+        .get(key)
+        .map_or(ptr::null(), |value| value.as_ptr())
+}
+
+unsafe extern "C" fn host_hook(
+    host: *const abi::chat_host,
+    hook: abi::chat_hook,
+    priority: i32,
+    function: abi::chat_hook_fn,
+) -> abi::chat_status {
+    // SAFETY: the plugin hands its table back.
+    let Some(host) = (unsafe { host_of(host) }) else {
+        return abi::CHAT_MISUSE;
+    };
+    if !host.is_init() || function.is_none() {
+        return abi::CHAT_MISUSE;
+    }
+    if hook == abi::CHAT_HOOK_COMMAND {
+        // They have names: "chat.command/1".
+        return abi::CHAT_MISUSE;
+    }
+    if !KNOWN_HOOKS.contains(&hook) {
+        return abi::CHAT_NOT_FOUND;
+    }
+    let mut registered = lock(&host.registered);
+    match registered.hooks.contains_key(&hook) {
+        true => abi::CHAT_MISUSE,
+        false => {
+            registered.hooks.insert(hook, (priority, function));
+            abi::CHAT_OK
+        }
+    }
+}
+
+const KNOWN_HOOKS: [u32; 10] = [
+    abi::CHAT_HOOK_CONNECT,
+    abi::CHAT_HOOK_LOGIN,
+    abi::CHAT_HOOK_ENTRY,
+    abi::CHAT_HOOK_FILE_OFFER,
+    abi::CHAT_HOOK_FILE_COMPLETE,
+    abi::CHAT_HOOK_ENTRY_POST,
+    abi::CHAT_HOOK_PRESENCE_POST,
+    abi::CHAT_HOOK_DISCONNECT_POST,
+    abi::CHAT_HOOK_TICK,
+    abi::CHAT_HOOK_RELOAD,
+];
+
+unsafe extern "C" fn host_set_text(
+    host: *const abi::chat_host,
+    event: *const abi::chat_plugin_event,
+    text: *const c_char,
+    len: u64,
+) -> abi::chat_status {
+    // SAFETY: the plugin hands its table back.
+    let Some(host) = (unsafe { host_of(host) }) else {
+        return abi::CHAT_MISUSE;
+    };
+    if host.is_retired() {
+        return abi::CHAT_RETIRED;
+    }
+    if host.capabilities & abi::CHAT_CAP_MODIFY == 0 {
+        return abi::CHAT_DENIED;
+    }
+    let set = host.with_call(event, |mut call| {
+        let most = match call.kind() {
+            abi::CHAT_KIND_TOPIC => chat_engine::limits::TOPIC_BYTES,
+            abi::CHAT_KIND_PRESENCE => chat_engine::limits::PRESENCE_BYTES,
+            abi::CHAT_KIND_REACTION => chat_engine::limits::REACTION_BYTES,
+            _ => chat_engine::limits::TEXT_BYTES,
+        };
+        // SAFETY: the contract says that the text has that many bytes.
+        let text = match unsafe { bytes_of(text.cast(), len, most) } {
+            Ok(bytes) => checked(bytes, most),
+            Err(status) => Err(status),
+        };
+        match text {
+            Ok(text) => {
+                call.set_text(text);
+                abi::CHAT_OK
+            }
+            Err(status) => status,
+        }
+    });
+    set.unwrap_or(abi::CHAT_TOO_LATE)
+}
+
+unsafe extern "C" fn host_set_reason(
+    host: *const abi::chat_host,
+    event: *const abi::chat_plugin_event,
+    reason: *const c_char,
+) -> abi::chat_status {
+    // SAFETY: the plugin hands its table back.
+    let Some(host) = (unsafe { host_of(host) }) else {
+        return abi::CHAT_MISUSE;
+    };
+    // SAFETY: the contract says that texts end with a NUL.
+    match unsafe { text_of(reason, limits::REASON_BYTES) } {
+        Ok(reason) => host
+            .with_call(event, |mut call| {
+                call.set_reason(reason);
+                abi::CHAT_OK
+            })
+            .unwrap_or(abi::CHAT_TOO_LATE),
+        Err(status) => status,
+    }
+}
+
+unsafe extern "C" fn host_send(
+    host: *const abi::chat_host,
+    room: *const c_char,
+    to: *const c_char,
+    text: *const c_char,
+) -> abi::chat_status {
+    // SAFETY: the plugin hands its table back.
+    let Some(host) = (unsafe { host_of(host) }) else {
+        return abi::CHAT_MISUSE;
+    };
+    if host.is_retired() {
+        return abi::CHAT_RETIRED;
+    }
+    if host.capabilities & abi::CHAT_CAP_SEND == 0 {
+        return abi::CHAT_DENIED;
+    }
+    if room.is_null() == to.is_null() {
+        return abi::CHAT_MISUSE;
+    }
+    let name = chat_engine::limits::NAME_BYTES;
+    // SAFETY: the contract says that texts end with a NUL.
+    let texts = unsafe {
+        (
+            maybe_text_of(room, name),
+            maybe_text_of(to, name),
+            text_of(text, chat_engine::limits::TEXT_BYTES),
+        )
+    };
+    match texts {
+        (Ok(room), Ok(to), Ok(text)) if !text.is_empty() => {
+            host.services.wish(Wish::Send { room, to, text })
+        }
+        (Ok(_), Ok(_), Ok(_)) => abi::CHAT_MISUSE,
+        (Err(status), _, _) | (_, Err(status), _) | (_, _, Err(status)) => status,
+    }
+}
+
+unsafe extern "C" fn host_keep(
+    host: *const abi::chat_host,
+    data: *const c_void,
+    len: u64,
+) -> abi::chat_status {
+    // SAFETY: the plugin hands its table back.
+    let Some(host) = (unsafe { host_of(host) }) else {
+        return abi::CHAT_MISUSE;
+    };
+    if *lock(&host.phase) != Phase::Save {
+        return abi::CHAT_MISUSE;
+    }
+    // SAFETY: the contract says that there are that many bytes.
+    match unsafe { bytes_of(data, len, limits::STATE_BYTES) } {
+        Ok(bytes) => {
+            *lock(&host.kept) = Some(bytes.to_vec());
+            abi::CHAT_OK
+        }
+        Err(status) => status,
+    }
+}
+
+unsafe extern "C" fn host_extension(
+    host: *const abi::chat_host,
+    id: *const c_char,
+) -> *const c_void {
+    // SAFETY: the plugin hands its table back.
+    if unsafe { host_of(host) }.is_none() || id.is_null() {
+        return ptr::null();
+    }
+    // SAFETY: the contract says that texts end with a NUL.
+    extensions::table(unsafe { CStr::from_ptr(id) })
+}

@@ -1,0 +1,825 @@
+//! The threads around the desk: workers for plugins in this process, readers of helpers, and the clock.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use chat_engine::port::{Ask, FromHooks};
+use chat_plugin_abi as abi;
+use event_listener::Event;
+
+use crate::ask::timed;
+use crate::desk::{Desk, prepare};
+use crate::disk::Disk;
+use crate::frame::{Answer, Frames, Up, Wish};
+use crate::helper::nanos_since;
+use crate::instance::{Outcome, Services, lock};
+use crate::launch::{Process, how};
+use crate::limits;
+use crate::slot::{Call, Place, SeatId, Slot, SlotId, State, What};
+
+/// What all threads share.
+pub(crate) struct Shared {
+    desk: Mutex<Desk>,
+    inbox: Mutex<Inbox>,
+    /// Workers wait for the inbox.
+    work: Condvar,
+    /// The clock waits for something that has a time.
+    clock: Condvar,
+    idle: AtomicUsize,
+    workers: AtomicUsize,
+    outbox: Mutex<Vec<FromHooks>>,
+    pub(crate) said: Event,
+    /// Observers may have something to read.
+    pub(crate) tail: Event,
+    pub(crate) helper: Vec<OsString>,
+    pub(crate) disk: Disk,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    asks: Vec<Ask>,
+    /// There are calls at the desk.
+    kick: bool,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(helper: Vec<OsString>, data: Option<PathBuf>) -> Arc<Self> {
+        Arc::new(Self {
+            desk: Mutex::default(),
+            inbox: Mutex::default(),
+            work: Condvar::new(),
+            clock: Condvar::new(),
+            idle: AtomicUsize::new(0),
+            workers: AtomicUsize::new(0),
+            outbox: Mutex::default(),
+            said: Event::new(),
+            tail: Event::new(),
+            helper,
+            disk: Disk::new(data.as_deref()),
+        })
+    }
+
+    /// Does something at the desk, and then what comes of it outside.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Desk) -> T) -> T {
+        let mut desk = lock(&self.desk);
+        let answer = act(&mut desk);
+        self.settle(desk);
+        answer
+    }
+
+    /// Leaves the desk: sends, tells and wakes.
+    fn settle(&self, mut desk: MutexGuard<'_, Desk>) {
+        let dirty = std::mem::take(&mut desk.dirty);
+        let out = std::mem::take(&mut desk.out);
+        let tail = std::mem::take(&mut desk.wake_observers);
+        let runnable = !desk.runnable.is_empty() && self.idle.load(Ordering::Acquire) > 0;
+        // A clock that ticks sees for itself.
+        let clock = std::mem::take(&mut desk.clock_rests);
+        drop(desk);
+        if !out.is_empty() {
+            lock(&self.outbox).extend(out);
+            self.said.notify(usize::MAX);
+        }
+        for process in &dirty {
+            process.flush();
+        }
+        if tail {
+            self.tail.notify(usize::MAX);
+        }
+        if runnable {
+            self.kick();
+        }
+        if clock {
+            self.clock.notify_one();
+        }
+    }
+
+    /// What the engine is to hear.
+    pub(crate) fn take_out(&self) -> Vec<FromHooks> {
+        std::mem::take(&mut lock(&self.outbox))
+    }
+
+    /// Questions of the engine. Nothing is done with them on its thread.
+    pub(crate) fn put_asks(&self, asks: Vec<Ask>) {
+        lock(&self.inbox).asks.extend(asks);
+        if self.idle.load(Ordering::Acquire) > 0 {
+            self.work.notify_one();
+        }
+    }
+
+    pub(crate) fn kick(&self) {
+        lock(&self.inbox).kick = true;
+        self.work.notify_one();
+    }
+
+    // Workers.
+
+    pub(crate) fn start_worker(self: &Arc<Self>) {
+        if self.workers.fetch_add(1, Ordering::AcqRel) >= limits::WORKERS {
+            self.workers.fetch_sub(1, Ordering::AcqRel);
+            return;
+        }
+        let shared = Arc::clone(self);
+        let started = thread::Builder::new()
+            .name("chat-plugins".to_owned())
+            .spawn(move || shared.work());
+        if let Err(error) = started {
+            self.workers.fetch_sub(1, Ordering::AcqRel);
+            tracing::error!(%error, "cannot start a thread for plugins");
+        }
+    }
+
+    fn work(&self) {
+        let mut desk = lock(&self.desk);
+        loop {
+            if desk.closing {
+                break;
+            }
+            let asks = std::mem::take(&mut lock(&self.inbox).asks);
+            if !asks.is_empty() {
+                drop(desk);
+                let prepared = prepare(&asks);
+                desk = lock(&self.desk);
+                for (ask, asking) in asks.iter().zip(prepared) {
+                    desk.begin(ask, asking);
+                }
+            }
+            if let Some(id) = desk.runnable.pop_front() {
+                desk = match self.run(desk, id) {
+                    Some(desk) => desk,
+                    // This thread was given up for lost, and has a successor.
+                    None => return,
+                };
+                if !desk.runnable.is_empty() && desk.out.len() < limits::OUT {
+                    continue;
+                }
+            }
+            let rests = desk.runnable.is_empty();
+            self.settle(desk);
+            if rests {
+                self.rest();
+            }
+            desk = lock(&self.desk);
+        }
+        drop(desk);
+        self.workers.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Waits until there is something to do.
+    fn rest(&self) {
+        // Counted before the look, so that whoever comes after it knows that it has to wake somebody.
+        self.idle.fetch_add(1, Ordering::AcqRel);
+        let mut inbox = lock(&self.inbox);
+        while inbox.asks.is_empty() && !inbox.kick {
+            inbox = self
+                .work
+                .wait(inbox)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        inbox.kick = false;
+        drop(inbox);
+        self.idle.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Calls an instance in this process, without the desk.
+    fn run<'a>(
+        &'a self,
+        mut desk: MutexGuard<'a, Desk>,
+        id: SeatId,
+    ) -> Option<MutexGuard<'a, Desk>> {
+        let tick = desk.tick;
+        let Some(seat) = desk.seats.get_mut(&id) else {
+            return Some(desk);
+        };
+        let Place::Local(local) = seat.place.clone() else {
+            return Some(desk);
+        };
+        let Some(call) = seat.queue.front() else {
+            return Some(desk);
+        };
+        let (call_id, what) = (call.id, call.what.clone());
+        seat.busy = true;
+        seat.progress = tick;
+        drop(desk);
+
+        let began = Instant::now();
+        let mut held = lock(&local.instance);
+        let mut saved = None;
+        let mut answer = Answer::default();
+        if let Some(instance) = held.as_mut() {
+            match what {
+                What::Ask { shown, .. } | What::Observe { shown, .. } | What::News(shown) => {
+                    answer = match instance.call(call_id, shown) {
+                        Outcome::Answer(answer) => answer,
+                        Outcome::Deferred => Answer {
+                            verdict: abi::CHAT_DEFER,
+                            ..Answer::default()
+                        },
+                    };
+                }
+                What::Timer(timer) => instance.timer(timer),
+                What::Save => saved = Some(instance.save()),
+                What::Restore(state) => {
+                    saved = Some(instance.restore(&state).map(|()| Vec::new()));
+                }
+                What::Values(values) => *lock(&local.host.values) = (*values).clone(),
+                What::Config(config) => local.host.configure(&config),
+                What::Stop => {
+                    if let Some(instance) = held.take() {
+                        instance.destroy();
+                    }
+                }
+            }
+        }
+        let gone = held.is_none();
+        drop(held);
+        let nanos = nanos_since(began);
+
+        let mut desk = lock(&self.desk);
+        let Some(seat) = desk.seats.get_mut(&id) else {
+            // The deadline has passed: another thread does what this one did.
+            self.workers.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        };
+        seat.busy = false;
+        let more = seat.queue.len() > 1;
+        if gone {
+            desk.seats.remove(&id);
+            return Some(desk);
+        }
+        match saved {
+            Some(state) => self.saved(&mut desk, id, call_id, state),
+            None => {
+                desk.done(id, call_id, nanos, answer);
+            }
+        }
+        if more
+            && desk
+                .seats
+                .get(&id)
+                .is_some_and(|seat| !seat.queue.is_empty())
+        {
+            desk.runnable.push_back(id);
+        }
+        desk.dismiss(id);
+        Some(desk)
+    }
+
+    // Helpers.
+
+    /// Reads what a helper says, until it is gone.
+    pub(crate) fn start_reader(
+        self: &Arc<Self>,
+        seat: SeatId,
+        slot: SlotId,
+        process: Arc<Process>,
+        mut socket: UnixStream,
+        mut frames: Frames,
+    ) {
+        let shared = Arc::clone(self);
+        let read = move || {
+            let mut bytes = vec![0; 64 * 1024];
+            let mut nonsense = false;
+            'link: loop {
+                let mut ups = Vec::new();
+                loop {
+                    match frames.next() {
+                        Ok(Some((tag, body))) => match Up::read(tag, body) {
+                            Some(up) => ups.push(up),
+                            None => {
+                                nonsense = true;
+                                break 'link;
+                            }
+                        },
+                        Ok(None) => break,
+                        Err(()) => {
+                            nonsense = true;
+                            break 'link;
+                        }
+                    }
+                }
+                if !ups.is_empty() {
+                    let mut desk = lock(&shared.desk);
+                    for up in ups {
+                        nonsense |= !shared.up(&mut desk, seat, slot, up);
+                    }
+                    shared.settle(desk);
+                    if process.has_unsent() {
+                        process.flush();
+                    }
+                    if nonsense {
+                        break;
+                    }
+                }
+                match socket.read(&mut bytes) {
+                    Ok(0) => break,
+                    Ok(count) => frames.push(&bytes[..count]),
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(_) => break,
+                }
+            }
+            if nonsense {
+                process.kill();
+            }
+            let status = process.wait();
+            let why = match nonsense {
+                true => "its process sent nonsense".to_owned(),
+                false => format!("its process {}", how(status)),
+            };
+            let mut desk = lock(&shared.desk);
+            shared.died(&mut desk, seat, &why);
+            shared.settle(desk);
+        };
+        if let Err(error) = thread::Builder::new()
+            .name("plugin-reader".to_owned())
+            .spawn(read)
+        {
+            tracing::error!(%error, "cannot start a thread for a plugin");
+        }
+    }
+
+    fn up(&self, desk: &mut Desk, seat: SeatId, slot: SlotId, up: Up) -> bool {
+        match up {
+            Up::Done { id, nanos, answer } => {
+                if !desk.seats.contains_key(&seat) {
+                    // It was given up for lost.
+                    return true;
+                }
+                let known = desk.done(seat, id, nanos, answer);
+                desk.dismiss(seat);
+                known
+            }
+            Up::Resolved { id, answer } => {
+                // One that crossed its deadline on the way finds nobody.
+                desk.resolved(seat, id, answer);
+                true
+            }
+            Up::Saved { id, state } => {
+                self.saved(desk, seat, id, state);
+                true
+            }
+            Up::Wish(wish) => {
+                // A log line tells why somebody died, also late.
+                if desk.seats.contains_key(&seat) || matches!(wish, Wish::Log { .. }) {
+                    desk.wish(Some(seat), slot, wish);
+                }
+                true
+            }
+            Up::Stage(_) | Up::Ready(_) => true,
+        }
+    }
+
+    /// A helper is gone.
+    fn died(self: &Arc<Self>, desk: &mut Desk, seat_id: SeatId, why: &str) {
+        let Some(seat) = desk.seats.get(&seat_id) else {
+            return;
+        };
+        let id = seat.slot;
+        let running = seat.queue.front().map(|call| call.what.place());
+        let why = match running {
+            Some(place) => format!("{why} {place}"),
+            None => why.to_owned(),
+        };
+        self.lost(desk, seat_id, id, &why);
+    }
+
+    /// An instance does not answer any more.
+    fn lost(self: &Arc<Self>, desk: &mut Desk, seat_id: SeatId, id: SlotId, why: &str) {
+        let coming = desk
+            .slots
+            .get(&id)
+            .and_then(|slot| slot.coming.as_ref())
+            .is_some_and(|coming| coming.seat == seat_id);
+        if coming {
+            self.keep_old(desk, id, why);
+            return;
+        }
+        let current = desk
+            .slots
+            .get(&id)
+            .is_some_and(|slot| slot.seat == Some(seat_id));
+        if !current {
+            desk.end_seat(seat_id, true);
+            desk.fault(id, why);
+            return;
+        }
+        desk.fault(id, why);
+        let Some(slot) = desk.slots.get_mut(&id) else {
+            return;
+        };
+        if slot.state == State::Tripped {
+            desk.end_seat(seat_id, true);
+            return;
+        }
+        slot.seat = None;
+        if slot.since.elapsed() > limits::FAULT_WINDOW {
+            slot.restarts = 0;
+        }
+        let pause = limits::RESTARTS
+            .get(slot.restarts)
+            .or(limits::RESTARTS.last())
+            .copied()
+            .unwrap_or_default();
+        slot.restarts += 1;
+        slot.state = State::Restarting;
+        // Without a pause, what was asked waits for the new one; with one, `on_error` decides meanwhile.
+        slot.restart_at = Some(pause)
+            .filter(|pause| !pause.is_zero())
+            .map(|pause| Instant::now() + pause);
+        slot.why = why.to_owned();
+        // Its successor takes the hand-over that was under way.
+        let coming = slot.coming.take();
+        desk.end_seat(seat_id, true);
+        if let Some(coming) = coming {
+            self.take_seat(desk, id, coming);
+            return;
+        }
+        if pause.is_zero() {
+            self.relaunch(desk, id);
+        }
+    }
+
+    // The clock.
+
+    pub(crate) fn start_clock(self: &Arc<Self>) -> std::io::Result<()> {
+        let shared = Arc::clone(self);
+        thread::Builder::new()
+            .name("plugin-clock".to_owned())
+            .spawn(move || shared.tell_time())
+            .map(drop)
+    }
+
+    fn tell_time(self: &Arc<Self>) {
+        let mut second = Instant::now();
+        let mut saved = Instant::now();
+        let mut ticked = Instant::now();
+        let mut quiet = 0;
+        let mut desk = lock(&self.desk);
+        while !desk.closing {
+            quiet = match desk.is_waited_for() {
+                true => 0,
+                false => quiet + 1,
+            };
+            // It goes on for a while: to be woken for each message would cost more.
+            let pause = match quiet < QUIET_TICKS {
+                true => limits::TICK,
+                false => desk.next_due(saved),
+            };
+            desk.clock_rests = pause > limits::TICK;
+            desk = self
+                .clock
+                .wait_timeout(desk, pause)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+            if desk.closing {
+                break;
+            }
+            // A notification comes early; a tick is a whole pause.
+            let now = Instant::now();
+            if now.duration_since(ticked) >= limits::TICK {
+                ticked = now;
+                desk.tick += 1;
+                self.check_deadlines(&mut desk);
+            }
+            self.check_timers(&mut desk, &mut second);
+            desk.clock_rests = false;
+            let save = saved.elapsed() >= limits::SAVE_EVERY;
+            let changes = if save {
+                desk.take_changes()
+            } else {
+                Vec::new()
+            };
+            self.settle(desk);
+            if save {
+                saved = Instant::now();
+                self.disk.write(&changes);
+                self.clear_suspicions();
+            }
+            desk = lock(&self.desk);
+        }
+    }
+
+    fn check_deadlines(self: &Arc<Self>, desk: &mut Desk) {
+        let tick = desk.tick;
+        let mut late = Vec::new();
+        let mut stuck = Vec::new();
+        let mut expired = Vec::new();
+        for (seat_id, seat) in &desk.seats {
+            // One whose file is gone may still finish what it began with.
+            let deadline = desk
+                .slots
+                .get(&seat.slot)
+                .map_or(LEFT_TICKS, Slot::deadline);
+            for (call_id, call) in &seat.deferred {
+                if tick.saturating_sub(call.since) >= deadline {
+                    expired.push((*seat_id, *call_id));
+                }
+            }
+            let Some(call) = seat.queue.front() else {
+                continue;
+            };
+            let waited = tick.saturating_sub(seat.progress.max(call.since));
+            if waited >= deadline {
+                late.push((*seat_id, seat.slot));
+            } else if waited >= 1 && seat.busy {
+                stuck.push((*seat_id, seat.slot));
+            } else if waited >= STUCK_TICKS && !seat.leaving {
+                stuck.push((*seat_id, seat.slot));
+            }
+        }
+        for (seat_id, call_id) in expired {
+            desk.expire(seat_id, call_id);
+        }
+        for (seat_id, id) in stuck {
+            let local = desk
+                .seats
+                .get(&seat_id)
+                .is_some_and(|seat| matches!(seat.place, Place::Local(_)));
+            match local {
+                // Others want to be called meanwhile.
+                true if self.idle.load(Ordering::Acquire) == 0 => self.start_worker(),
+                true => {}
+                false => self.stand_in(desk, id, seat_id),
+            }
+        }
+        for (seat_id, id) in late {
+            self.late(desk, seat_id, id);
+        }
+        // Those that don't end by themselves.
+        let now = Instant::now();
+        desk.farewells.retain(|(process, since)| {
+            let over = now.duration_since(*since) > 2 * limits::STOP_WAIT;
+            if over {
+                process.kill();
+            }
+            !over
+        });
+        // What waits for a helper that does not come.
+        let ids: Vec<SlotId> = desk.slots.keys().copied().collect();
+        for id in ids {
+            desk.expire_waiting(id);
+        }
+    }
+
+    /// A call has not come back by its deadline.
+    fn late(self: &Arc<Self>, desk: &mut Desk, seat_id: SeatId, id: SlotId) {
+        let Some(seat) = desk.seats.get_mut(&seat_id) else {
+            return;
+        };
+        let Some(call) = seat.queue.pop_front() else {
+            return;
+        };
+        let place = call.what.place();
+        let local = matches!(seat.place, Place::Local(_));
+        if local && !seat.busy {
+            // No thread was free for it, which is others' fault.
+            desk.fail_call(id, call, "no thread was free for it");
+            return;
+        }
+        let ms = desk
+            .slots
+            .get(&id)
+            .map_or(0, |slot| slot.settings.deadline.as_millis());
+        let why = format!("it hangs {place}: no answer within {ms} ms");
+        desk.fail_call(id, call, &why);
+        if local {
+            // Its thread can't be taken back: the instance is given up with it.
+            self.start_worker();
+            desk.count_error(id);
+            desk.trip(id, why);
+            return;
+        }
+        self.lost(desk, seat_id, id, &why);
+    }
+
+    fn check_timers(self: &Arc<Self>, desk: &mut Desk, second: &mut Instant) {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        let mut restarts = Vec::new();
+        for (id, slot) in &mut desk.slots {
+            if slot.seat.is_some() {
+                slot.timers.retain(|timer, (at, every)| {
+                    if *at > now {
+                        return true;
+                    }
+                    due.push((*id, *timer));
+                    // One that was missed is not made up for.
+                    *at = now + *every;
+                    !every.is_zero()
+                });
+            }
+            if slot.restart_at.is_some_and(|at| at <= now) && !slot.launching {
+                slot.restart_at = None;
+                restarts.push(*id);
+            }
+        }
+        for (id, timer) in due {
+            desk.call(id, What::Timer(timer));
+        }
+        for id in restarts {
+            self.relaunch(desk, id);
+        }
+        if now.duration_since(*second) >= Duration::from_secs(1) {
+            *second = now;
+            let shown = Arc::new(timed(abi::CHAT_HOOK_TICK, unix_ms()));
+            for id in desk.chain(abi::CHAT_HOOK_TICK) {
+                // One that is behind needs no second one.
+                if desk.slots.get(&id).is_some_and(|slot| slot.news == 0) {
+                    desk.tell_one(id, &shown);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        lock(&self.desk).closing
+    }
+
+    pub(crate) fn close(&self) {
+        let mut desk = lock(&self.desk);
+        desk.closing = true;
+        let changes = desk.take_changes();
+        let processes: Vec<Arc<Process>> = desk
+            .seats
+            .values()
+            .filter_map(|seat| match &seat.place {
+                Place::Helper(process) => Some(Arc::clone(process)),
+                Place::Local(_) => None,
+            })
+            .collect();
+        let locals: Vec<_> = desk
+            .seats
+            .values()
+            .filter_map(|seat| match &seat.place {
+                Place::Local(local) if !seat.busy => Some(Arc::clone(local)),
+                _ => None,
+            })
+            .collect();
+        desk.slots.clear();
+        desk.seats.clear();
+        drop(desk);
+        lock(&self.inbox).kick = true;
+        self.work.notify_all();
+        self.clock.notify_all();
+        self.tail.notify(usize::MAX);
+        self.said.notify(usize::MAX);
+        self.disk.write(&changes);
+        for process in &processes {
+            process.put(|out| crate::frame::Down::Stop.write(out));
+            process.flush();
+        }
+        for local in locals {
+            if let Some(instance) = lock(&local.instance).take() {
+                instance.destroy();
+            }
+        }
+        for process in processes {
+            process.wait();
+        }
+        self.disk.forget_suspects();
+    }
+}
+
+/// Wishes of an instance in this process.
+pub(crate) struct LocalWishes {
+    pub(crate) shared: std::sync::Weak<Shared>,
+    pub(crate) seat: SeatId,
+    pub(crate) slot: SlotId,
+}
+
+impl Services for LocalWishes {
+    fn wish(&self, wish: Wish) -> abi::chat_status {
+        let Some(shared) = self.shared.upgrade() else {
+            return abi::CHAT_RETIRED;
+        };
+        shared.with(|desk| {
+            if let Wish::Send { .. } = &wish
+                && desk
+                    .slots
+                    .get(&self.slot)
+                    .is_some_and(|slot| slot.says >= limits::SAYS)
+            {
+                return abi::CHAT_FULL;
+            }
+            desk.wish(Some(self.seat), self.slot, wish);
+            abi::CHAT_OK
+        })
+    }
+
+    fn resolved(&self, call: u64, answer: Answer) -> abi::chat_status {
+        let Some(shared) = self.shared.upgrade() else {
+            return abi::CHAT_RETIRED;
+        };
+        shared.with(|desk| match desk.resolved(self.seat, call, answer) {
+            true => abi::CHAT_OK,
+            false => abi::CHAT_TOO_LATE,
+        })
+    }
+}
+
+impl Desk {
+    /// Whether somebody waits for a plugin, so that ticks have to be counted.
+    fn is_waited_for(&self) -> bool {
+        let seats = self.seats.values();
+        let asked = seats
+            .into_iter()
+            .any(|seat| !seat.queue.is_empty() || !seat.deferred.is_empty());
+        asked
+            || !self.farewells.is_empty()
+            || self.slots.values().any(|slot| !slot.waiting.is_empty())
+    }
+
+    /// How long nothing has to happen.
+    fn next_due(&self, saved: Instant) -> Duration {
+        let now = Instant::now();
+        let mut pause = IDLE;
+        for slot in self.slots.values() {
+            let timers = slot.timers.values().map(|(at, _)| *at);
+            if let Some(at) = timers.chain(slot.restart_at).min() {
+                pause = pause.min(at.saturating_duration_since(now));
+            }
+            let cursor = slot
+                .observer
+                .as_ref()
+                .is_some_and(|observer| observer.changed);
+            if slot.values_changed || cursor {
+                pause = pause.min((saved + limits::SAVE_EVERY).saturating_duration_since(now));
+            }
+            if slot.about.hooks.contains_key(&abi::CHAT_HOOK_TICK) {
+                pause = pause.min(Duration::from_secs(1));
+            }
+        }
+        pause.max(Duration::from_millis(1))
+    }
+
+    /// A deferred answer is not waited for any more.
+    fn expire(&mut self, seat_id: SeatId, call_id: u64) {
+        let Some(seat) = self.seats.get_mut(&seat_id) else {
+            return;
+        };
+        let Some(call) = seat.deferred.remove(&call_id) else {
+            return;
+        };
+        let id = seat.slot;
+        match &seat.place {
+            Place::Local(local) => local.host.expire(call_id),
+            Place::Helper(process) => {
+                process.put(|out| crate::frame::Down::Expired { id: call_id }.write(out));
+                self.dirty.push(Arc::clone(process));
+            }
+        }
+        let why = format!("no deferred answer {}", call.what.place());
+        self.fault(id, &why);
+        self.fail_call(id, call, &why);
+        self.dismiss(seat_id);
+    }
+
+    fn expire_waiting(&mut self, id: SlotId) {
+        loop {
+            let tick = self.tick;
+            let Some(slot) = self.slots.get_mut(&id) else {
+                return;
+            };
+            let deadline = slot.deadline();
+            let late = |call: &Call| tick.saturating_sub(call.since) >= deadline;
+            if !slot.waiting.front().is_some_and(late) {
+                return;
+            }
+            if let Some(call) = slot.waiting.pop_front() {
+                self.fail_call(id, call, "it was not there in time");
+            }
+        }
+    }
+
+    pub(crate) fn count_error(&mut self, id: SlotId) {
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.stats.errors += 1;
+        }
+    }
+}
+
+pub(crate) fn unix_ms() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0))
+}
+
+const STUCK_TICKS: u64 = (limits::STUCK.as_millis() / limits::TICK.as_millis()) as u64;
+/// The deadline of an instance whose plugin is gone, in ticks.
+const LEFT_TICKS: u64 = (limits::DEADLINE.as_millis() / limits::TICK.as_millis()) as u64;
+/// Ticks without a call until the clock rests.
+const QUIET_TICKS: u32 = 100;
+/// Longest rest of the clock that nobody ended.
+const IDLE: Duration = Duration::from_secs(5);

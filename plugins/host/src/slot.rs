@@ -1,0 +1,342 @@
+//! What the server knows of one plugin, whoever runs it at the moment.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use chat_engine::port::PluginName;
+use chat_plugin_abi as abi;
+
+use crate::frame::{About, Config};
+use crate::instance::{Host, Instance};
+use crate::launch::Process;
+use crate::limits;
+use crate::settings::{OnError, Settings};
+use crate::shown::Shown;
+use crate::stats::Stats;
+
+pub(crate) type SlotId = u64;
+pub(crate) type SeatId = u64;
+
+/// A plugin.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) name: PluginName,
+    pub(crate) settings: Settings,
+    pub(crate) source: Source,
+    pub(crate) about: About,
+    pub(crate) state: State,
+    /// Why it does not run.
+    pub(crate) why: String,
+    /// Who answers now.
+    pub(crate) seat: Option<SeatId>,
+    /// Who will, once the state is handed over.
+    pub(crate) coming: Option<Coming>,
+    /// Calls that wait for a seat.
+    pub(crate) waiting: VecDeque<Call>,
+    pub(crate) stats: Stats,
+    pub(crate) faults: Window,
+    pub(crate) slow: Window,
+    /// Times it was started again since it last ran for a while.
+    pub(crate) restarts: usize,
+    pub(crate) restart_at: Option<Instant>,
+    /// A helper for it is being started.
+    pub(crate) launching: bool,
+    pub(crate) since: Instant,
+    pub(crate) values: BTreeMap<String, Vec<u8>>,
+    pub(crate) values_changed: bool,
+    pub(crate) metrics: BTreeMap<String, i128>,
+    pub(crate) timers: HashMap<u64, (Instant, Duration)>,
+    pub(crate) observer: Option<Observer>,
+    /// News that wait for it, and those dropped since the last that it got.
+    pub(crate) news: usize,
+    pub(crate) dropped: u64,
+    pub(crate) says: usize,
+    pub(crate) log_lines: (Instant, u32),
+    /// What it was warned about once.
+    pub(crate) warned: u64,
+}
+
+/// Where it comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// A file in the folder; this copy of it is loaded.
+    File {
+        copy: PathBuf,
+    },
+    Static,
+}
+
+/// Where it stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum State {
+    Loading,
+    Running,
+    Restarting,
+    Tripped,
+    Refused,
+    Off,
+}
+
+impl State {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Running => "running",
+            Self::Restarting => "restarting",
+            Self::Tripped => "tripped",
+            Self::Refused => "refused",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// A new version on its way in.
+#[derive(Debug)]
+pub(crate) struct Coming {
+    pub(crate) seat: SeatId,
+    pub(crate) about: About,
+    pub(crate) source: Source,
+    pub(crate) settings: Settings,
+}
+
+/// One instance, wherever it runs.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) slot: SlotId,
+    pub(crate) place: Place,
+    pub(crate) capabilities: u64,
+    /// In the order in which they are answered.
+    pub(crate) queue: VecDeque<Call>,
+    pub(crate) deferred: HashMap<u64, Call>,
+    /// The tick of the last answer, or of the first call after a rest.
+    pub(crate) progress: u64,
+    /// A worker is in it.
+    pub(crate) busy: bool,
+    /// Ends once nothing of it is deferred.
+    pub(crate) leaving: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    Helper(Arc<Process>),
+    Local(Arc<Local>),
+}
+
+/// An instance in this process.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) instance: Mutex<Option<Instance>>,
+    pub(crate) host: &'static Host,
+}
+
+/// Something that an instance is to do.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) id: u64,
+    pub(crate) what: What,
+    /// The tick when it was asked for.
+    pub(crate) since: u64,
+    /// It has met the end of a helper before.
+    pub(crate) again: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    /// A step of the chain of this question.
+    Ask {
+        key: usize,
+        shown: Arc<Shown>,
+    },
+    Observe {
+        pos: u64,
+        shown: Arc<Shown>,
+    },
+    News(Arc<Shown>),
+    Timer(u64),
+    Save,
+    Restore(Arc<Vec<u8>>),
+    Values(Arc<BTreeMap<String, Vec<u8>>>),
+    Config(Arc<Config>),
+    Stop,
+}
+
+/// A cursor into the log.
+#[derive(Debug, Default)]
+pub(crate) struct Observer {
+    /// The run of the log that `pos` belongs to, once it is known.
+    pub(crate) run: Option<u64>,
+    /// Everything up to here was shown, or needs not be.
+    pub(crate) pos: u64,
+    /// Everything up to here was handed to the seat.
+    pub(crate) sent: u64,
+    /// What is between, in order, and whether it is done with.
+    pub(crate) open: VecDeque<(u64, bool)>,
+    /// Up to here it may have been seen before.
+    pub(crate) again: u64,
+    /// The end of the log when it was last read.
+    pub(crate) end: u64,
+    /// What the log was said to have grown when it was last read to its end.
+    pub(crate) tails: u64,
+    pub(crate) changed: bool,
+}
+
+impl Observer {
+    pub(crate) fn answered(&mut self, pos: u64) {
+        if let Some(open) = self.open.iter_mut().find(|(open, _)| *open == pos) {
+            open.1 = true;
+        }
+        self.settle();
+    }
+
+    /// Moves over what is done with.
+    pub(crate) fn settle(&mut self) {
+        while let Some(&(pos, true)) = self.open.front() {
+            self.pos = pos;
+            self.changed = true;
+            self.open.pop_front();
+        }
+    }
+
+    /// What was handed out and not answered is to be handed out again.
+    pub(crate) fn rewind(&mut self) {
+        self.again = self.again.max(self.sent);
+        self.sent = self.pos;
+        self.open.clear();
+        self.tails = 0;
+    }
+}
+
+/// Counts over a time.
+#[derive(Debug, Default)]
+pub(crate) struct Window(VecDeque<Instant>);
+
+impl Window {
+    /// One more; answers how many there were lately.
+    pub(crate) fn count(&mut self) -> u32 {
+        let now = Instant::now();
+        let old = |then: &Instant| now.duration_since(*then) > limits::FAULT_WINDOW;
+        while self.0.front().is_some_and(old) || self.0.len() > 1000 {
+            self.0.pop_front();
+        }
+        self.0.push_back(now);
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Slot {
+    pub(crate) fn new(name: PluginName, settings: Settings, source: Source) -> Self {
+        let now = Instant::now();
+        Self {
+            name,
+            settings,
+            source,
+            about: About::default(),
+            state: State::Loading,
+            why: String::new(),
+            seat: None,
+            coming: None,
+            waiting: VecDeque::new(),
+            stats: Stats::default(),
+            faults: Window::default(),
+            slow: Window::default(),
+            restarts: 0,
+            restart_at: None,
+            launching: false,
+            since: now,
+            values: BTreeMap::new(),
+            values_changed: false,
+            metrics: BTreeMap::new(),
+            timers: HashMap::new(),
+            observer: None,
+            news: 0,
+            dropped: 0,
+            says: 0,
+            log_lines: (now, 0),
+            warned: 0,
+        }
+    }
+
+    /// Whether it has a place in chains: also when it was stopped for its faults, since then its
+    /// `on_error` stands.
+    pub(crate) fn is_asked(&self) -> bool {
+        matches!(
+            self.state,
+            State::Running | State::Restarting | State::Tripped
+        )
+    }
+
+    pub(crate) fn priority(&self, hook: u32) -> i32 {
+        let asked = self.about.hooks.get(&hook).copied().unwrap_or_default();
+        self.settings.priority.unwrap_or(asked)
+    }
+
+    pub(crate) fn capabilities(&self) -> u64 {
+        self.about.capabilities & self.settings.capabilities
+    }
+
+    pub(crate) fn on_error(&self, hook: u32) -> OnError {
+        let usual = match hook {
+            abi::CHAT_HOOK_LOGIN | abi::CHAT_HOOK_COMMAND => OnError::Reject,
+            _ => OnError::Pass,
+        };
+        match hook {
+            // There is nothing that could let a command pass.
+            abi::CHAT_HOOK_COMMAND => usual,
+            _ => self.settings.on_error.unwrap_or(usual),
+        }
+    }
+
+    /// The deadline in ticks.
+    pub(crate) fn deadline(&self) -> u64 {
+        let ticks = self.settings.deadline.as_millis() / limits::TICK.as_millis();
+        u64::try_from(ticks).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// Warns once for each kind of thing.
+    pub(crate) fn first_time(&mut self, bit: u64) -> bool {
+        let first = self.warned & bit == 0;
+        self.warned |= bit;
+        first
+    }
+}
+
+/// Names of hooks in logs and lists.
+pub(crate) fn hook_name(hook: u32) -> &'static str {
+    match hook {
+        abi::CHAT_HOOK_CONNECT => "connect",
+        abi::CHAT_HOOK_LOGIN => "login",
+        abi::CHAT_HOOK_ENTRY => "entry",
+        abi::CHAT_HOOK_COMMAND => "command",
+        abi::CHAT_HOOK_FILE_OFFER => "file_offer",
+        abi::CHAT_HOOK_FILE_COMPLETE => "file_complete",
+        abi::CHAT_HOOK_ENTRY_POST => "entry_post",
+        abi::CHAT_HOOK_PRESENCE_POST => "presence_post",
+        abi::CHAT_HOOK_DISCONNECT_POST => "disconnect_post",
+        abi::CHAT_HOOK_TICK => "tick",
+        abi::CHAT_HOOK_RELOAD => "reload",
+        _ => "unknown",
+    }
+}
+
+impl What {
+    /// What it is about, for messages.
+    pub(crate) fn place(&self) -> String {
+        let hook = |shown: &Shown| format!("in its {} hook", hook_name(shown.numbers.hook));
+        match self {
+            Self::Ask { shown, .. } | Self::Observe { shown, .. } | Self::News(shown) => {
+                hook(shown)
+            }
+            Self::Timer(_) => "in a timer".to_owned(),
+            Self::Save => "in save".to_owned(),
+            Self::Restore(_) => "in restore".to_owned(),
+            Self::Values(_) | Self::Config(_) => "between two calls".to_owned(),
+            Self::Stop => "in destroy".to_owned(),
+        }
+    }
+}
