@@ -3,6 +3,7 @@
 //!
 //! One JSON object per line; each [`Wish`] gets one [`Reply`].
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -117,6 +118,8 @@ pub(crate) struct Plugin {
     pub(crate) dropped: u64,
     pub(crate) behind: u64,
     pub(crate) p99_us: u64,
+    #[serde(default)]
+    pub(crate) metrics: BTreeMap<String, i64>,
 }
 
 impl From<PluginItem> for Plugin {
@@ -137,6 +140,7 @@ impl From<PluginItem> for Plugin {
             dropped: item.dropped,
             behind: item.behind,
             p99_us: item.p99_us,
+            metrics: item.metrics.into_iter().collect(),
         }
     }
 }

@@ -258,6 +258,7 @@ mod tests {
             calls: 12,
             errors: 10,
             p99_us: 7,
+            metrics: [("throws".to_owned(), 3)].into(),
             why: "10 faults within a minute".into(),
             ..Plugin::default()
         };

@@ -52,6 +52,9 @@ async fn serve(
         start_thread(number, driver.clone(), ended.clone())?;
     }
     drop((driver, ended));
+    // Whoever reads that it listens finds the filters at work.
+    let loaded = server.admin(Admin::Plugins).await;
+    tracing::debug!(plugins = loaded.is_ok(), "ready");
     let address = public_address(args, &server);
     let info = Info {
         address: Some(address.clone()),

@@ -197,9 +197,12 @@ pub const UPLOADS: usize = 16 * 1024;
 pub const UPLOAD_EXPIRES: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Uploads are looked through for old ones this often.
 pub const UPLOAD_LOOK: Duration = Duration::from_secs(3600);
-/// Bytes of an upload between two syncs. Less would hold the stream up, more would make the disk busy
-/// for so long that messages had to wait for it.
+/// Bytes of an upload between two syncs. More would make the disk busy for so long that messages had
+/// to wait for it.
 pub const BLOB_SYNC_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of an upload that are written while the disk syncs those before. Then the stream waits: what
+/// the disk can't follow is not taken.
+pub const BLOB_AHEAD_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of files that a memory store keeps.
 pub const MEMORY_BLOB_BYTES: u64 = 256 * 1024 * 1024;
 /// Bytes of the disk that files leave free, for what people say.
@@ -287,6 +290,8 @@ pub const JSON_REQUESTS: usize = 4096;
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 /// Longest pause before connecting again.
 pub const BACKOFF_LAST: Duration = Duration::from_secs(30);
+/// Host names that are looked up at the same time: one can't be broken off and takes a thread meanwhile.
+pub const LOOKUPS: usize = 1;
 /// From the wish to connect to a TCP stream.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// Positions are saved at least this often while events are taken.
@@ -320,8 +325,12 @@ pub const FILE_BLOCK_BYTES: usize = 128 * 1024;
 /// Bytes of chunks that are sealed at a time, and only when nothing waits to be written: what a message
 /// that comes then has to wait for.
 pub const CHUNKS_SEALED: usize = 64 * 1024;
-/// A file that is fetched is synced each time that so many bytes more are there.
-pub const FILE_SYNC_BYTES: u64 = 64 * 1024 * 1024;
+/// A file that is fetched is synced each time that so many bytes more are there. More at a time would
+/// make the disk busy for so long that messages had to wait for it.
+pub const FILE_SYNC_BYTES: u64 = 8 * 1024 * 1024;
+/// How far it is synced is noted in the profile in steps of this size: that much is fetched again after
+/// a crash of the machine.
+pub const FILE_NOTE_BYTES: u64 = 64 * 1024 * 1024;
 /// How far a transfer got is told at most this often.
 pub const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
@@ -359,6 +368,9 @@ pub const NOTICE_BYTES: usize = TEXT_BYTES;
 pub const VOICE_BURST: u32 = 100;
 /// ...and so many a second after that: two plugins that answer each other stay harmless.
 pub const VOICE_RATE: u32 = 20;
+/// Entries that plugins refused and that are remembered, with their reasons: who lost the link before it
+/// heard of it sends the same again, soon or never.
+pub const REJECTED: usize = 10_000;
 /// Plugins that have spoken and whose rate is remembered.
 pub const VOICES: usize = 1_000;
 /// Conversations in which somebody writes at the same time.

@@ -10,11 +10,12 @@ static const chat_event *item(const chat_event *reply, uint32_t index)
     return found;
 }
 
-static void done(chat_server *server, chat_status accepted, uint64_t request)
-{
-    CHECK_OK(accepted);
-    CHECK_OK(status_of(server_reply(server, request)));
-}
+#define DONE(server, call)                                                                             \
+    do {                                                                                               \
+        uint64_t number_, *request = &number_;                                                         \
+        CHECK_OK(call);                                                                                \
+        CHECK_OK(status_of(server_reply(server, number_)));                                            \
+    } while (0)
 
 int main(void)
 {
@@ -53,15 +54,15 @@ int main(void)
 
     /* Accounts. */
     uint64_t number;
-    done(server, chat_server_add_account(server, "ann", PASSWORD, CHAT_RIGHTS_ADMIN, &number), number);
-    done(server, chat_server_add_account(server, "bob", NULL, CHAT_RIGHTS_USER, &number), number);
+    DONE(server, chat_server_add_account(server, "ann", PASSWORD, CHAT_RIGHTS_ADMIN, request));
+    DONE(server, chat_server_add_account(server, "bob", NULL, CHAT_RIGHTS_USER, request));
     CHECK_OK(chat_server_add_account(server, "ann", NULL, CHAT_RIGHTS_USER, &number));
     CHECK_IS(status_of(server_reply(server, number)), CHAT_REFUSED_NAME_TAKEN);
     CHECK_IS(chat_server_add_account(server, "cid", NULL, 9, &number), CHAT_INVALID);
-    done(server, chat_server_set_password(server, "bob", PASSWORD, &number), number);
-    done(server, chat_server_set_rights(server, "ann", CHAT_RIGHTS_USER, &number), number);
-    done(server, chat_server_add_account(server, "cid", NULL, CHAT_RIGHTS_USER, &number), number);
-    done(server, chat_server_remove_account(server, "cid", &number), number);
+    DONE(server, chat_server_set_password(server, "bob", PASSWORD, request));
+    DONE(server, chat_server_set_rights(server, "ann", CHAT_RIGHTS_USER, request));
+    DONE(server, chat_server_add_account(server, "cid", NULL, CHAT_RIGHTS_USER, request));
+    DONE(server, chat_server_remove_account(server, "cid", request));
     CHECK_OK(chat_server_accounts(server, NULL, &number));
     chat_event *event = server_reply(server, number);
     CHECK(chat_event_item_count(event) == 2);
@@ -151,11 +152,11 @@ int main(void)
     CHECK_OK(chat_client_connect(eve, &number));
     CHECK_IS(status_of(reply_to(eve, number)), CHAT_REFUSED_INVITE_REQUIRED);
     CHECK_OK(chat_client_free(eve));
-    done(server, chat_server_set_registration(server, CHAT_REGISTRATION_OPEN, &number), number);
+    DONE(server, chat_server_set_registration(server, CHAT_REGISTRATION_OPEN, request));
     CHECK_OK(chat_client_new(&login, &eve));
     client_connect(eve);
 
-    done(server, chat_server_backup(server, copy, &number), number);
+    DONE(server, chat_server_backup(server, copy, request));
     CHECK(access(copy, R_OK) == 0);
     CHECK_OK(chat_server_backup(server, copy, &number));
     CHECK_IS(status_of(server_reply(server, number)), CHAT_LOCAL);

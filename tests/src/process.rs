@@ -101,6 +101,12 @@ impl Process {
         self.output.take(Duration::ZERO, wanted).ok()
     }
 
+    /// Whether it may still say something: its streams have not ended.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !(self.output.state().ended && self.errors.state().ended)
+    }
+
     /// Waits for a line on its standard error with all these words, and takes it.
     ///
     /// # Panics

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
+use std::time::Duration;
 
 use crate::process::WAIT;
 
@@ -151,6 +152,21 @@ impl Proxy {
         }
     }
 
+    /// Waits until so many bytes went this way, all connections together; `false` when they don't come
+    /// for so long.
+    #[must_use]
+    pub fn wait_passed(&self, direction: Direction, bytes: u64, limit: Duration) -> bool {
+        let state = self.wire.state();
+        let passed = |state: &State| match direction {
+            Direction::Up => state.passed_up,
+            Direction::Down => state.passed_down,
+        };
+        let fewer = |state: &mut State| passed(state) < bytes;
+        let waited = self.wire.changed.wait_timeout_while(state, limit, fewer);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        passed(&state) >= bytes
+    }
+
     /// Lets nothing through any more, without ending anything.
     pub fn stall(&self) {
         self.wire.state().stalled = true;
@@ -235,6 +251,7 @@ impl Wire {
             Direction::Up => state.passed_up += passed as u64,
             Direction::Down => state.passed_down += passed as u64,
         }
+        self.changed.notify_all();
         let State {
             forgetful,
             cut_up,

@@ -16,11 +16,12 @@ fn a_word_of_the_list_passes_in_no_kind_of_entry() {
     );
     let server = start(&plugins);
     let mut ann = Device::new(&server, "ann").login();
+    done(&mut ann, json!({"type": "create", "room": "den"}));
     let seq = done(&mut ann, said("a fine day"))["seq"].clone();
     for line in [
         said("Darn it"),
         json!({"type": "edit", "room": "lobby", "seq": seq, "text": "a DARN day"}),
-        json!({"type": "topic", "room": "lobby", "text": "darn"}),
+        json!({"type": "topic", "room": "den", "text": "darn"}),
         json!({"type": "react", "room": "lobby", "seq": seq, "emoji": "darn"}),
     ] {
         let answer = refused(&mut ann, line);
@@ -193,13 +194,14 @@ fn links_are_refused_wherever_they_stand() {
     let server = start(&plugins);
     let mut ann = Device::new(&server, "ann").login();
     let bob = Device::new(&server, "bob").login();
+    done(&mut ann, json!({"type": "create", "room": "den"}));
     let seq = done(&mut ann, said("see https://good.example"))["seq"].clone();
     for line in [
         said("see http://EVIL.example/x"),
         said("http://good.example@www.evil.example"),
         json!({"type": "send", "to": "bob", "text": "evil.example"}),
         json!({"type": "edit", "room": "lobby", "seq": seq, "text": "http://evil.example"}),
-        json!({"type": "topic", "room": "lobby", "text": "evil.example"}),
+        json!({"type": "topic", "room": "den", "text": "evil.example"}),
         json!({"type": "react", "room": "lobby", "seq": seq, "emoji": "evil.example"}),
     ] {
         let why = refused(&mut ann, line.clone());
@@ -259,31 +261,26 @@ fn statistics_stay_over_restarts_and_new_versions() {
         &mut bob,
         json!({"type": "react", "room": "lobby", "seq": seq, "emoji": "x"}),
     );
-    let expected =
-        "lobby: 3 messages, 0 files, 0 edits, 0 deletions, 1 reactions; most by ann (2), bob (1)";
-    stats(&mut ann, expected);
+    let expected = "lobby: 3 messages, 0 files, 0 edits, 0 deletions, 1 reactions; \
+                    most by ann (2), bob (1)";
+    counted(&server, 3);
+    until(|| stats(&mut ann) == expected);
 
     plugins.add("stats");
     server.process().says(&["stats", "loaded"]);
-    stats(&mut ann, expected);
+    assert_eq!(stats(&mut ann), expected);
 
     ann.leave();
     bob.leave();
     assert_eq!(server.stop(), 0);
     server.restart();
     let mut ann = ann_device.login();
-    stats(&mut ann, expected);
+    assert_eq!(stats(&mut ann), expected);
     done(&mut ann, said("four"));
-    stats(
-        &mut ann,
-        "lobby: 4 messages, 0 files, 0 edits, 0 deletions, 1 reactions; most by ann (3), bob (1)",
-    );
-
-    // The operator sees the same as a metric, since this start.
-    until(|| {
-        let list = server.operate(&["plugin", "list", "--json"]).output;
-        list.contains("\"messages\":1")
-    });
+    counted(&server, 1);
+    let stats = stats(&mut ann);
+    assert!(stats.starts_with("lobby: 4 messages"), "{stats}");
+    assert!(stats.ends_with("most by ann (3), bob (1)"), "{stats}");
 }
 
 #[test]
@@ -404,9 +401,17 @@ fn with(names: &[&str], config: &str) -> Plugins {
     plugins
 }
 
+/// Starts a server that has loaded what is in the folder.
 fn start(plugins: &Plugins) -> Server {
     let args = plugins.args();
-    Server::start_with(&args.each_ref().map(String::as_str))
+    let server = Server::start_with(&args.each_ref().map(String::as_str));
+    for file in fs::read_dir(plugins.folder()).expect("the folder is there") {
+        let file = file.expect("it can be read").file_name();
+        let name = file.to_string_lossy();
+        let name = name.trim_start_matches("lib").trim_end_matches(".so");
+        server.process().says(&["loaded", name]);
+    }
+    server
 }
 
 fn said(text: &str) -> Value {
@@ -452,14 +457,23 @@ fn history(client: &mut Client) -> Vec<Value> {
     answer["items"].as_array().cloned().unwrap_or_default()
 }
 
-/// Asks until the counts are these: an observer lags a little.
-fn stats(client: &mut Client, expected: &str) {
-    let mut last = Value::Null;
+/// Waits until the plugin has counted so many messages since its server's start: it lags a little.
+fn counted(server: &Server, messages: u64) {
     until(|| {
-        done(client, command("stats", ""));
-        last = client.expect_type("notice")["text"].clone();
-        last == expected
+        let list = server.operate(&["plugin", "list", "--json"]).output;
+        let items = list
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        items
+            .into_iter()
+            .any(|item: Value| item["metrics"]["messages"] == messages)
     });
+}
+
+fn stats(client: &mut Client) -> String {
+    done(client, command("stats", ""));
+    let notice = client.expect_type("notice");
+    notice["text"].as_str().unwrap_or_default().to_owned()
 }
 
 fn reload(server: &Server, name: &str) {

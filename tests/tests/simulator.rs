@@ -143,7 +143,7 @@ fn happened_often_enough(tallies: &[Tally]) {
         ("a filter", 25.0, |tally| tally.asked),
         ("a refusal of it", 25.0, |tally| tally.rejected),
         ("a text changed by it", 25.0, |tally| tally.modified),
-        ("a verdict for a link that ended", 5.0, |tally| tally.late),
+        ("a verdict for a link that ended", 2.0, |tally| tally.late),
         ("five faults", 100.0, |tally| tally.faults / 5),
     ];
     let total = tallies.len() as f64;

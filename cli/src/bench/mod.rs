@@ -4,6 +4,8 @@
 //! every record and checks every entry. Accounts are left on the server; run it against one that was
 //! made for the purpose.
 
+mod files;
+mod lanes;
 mod link;
 mod meter;
 mod stopped;
@@ -61,6 +63,15 @@ pub(crate) struct BenchArgs {
     /// have everything; then it must get all of it, too.
     #[arg(long, default_value_t = 0)]
     stopped: usize,
+    /// Bytes of the file of the workload files, like 500M or 1G.
+    #[arg(long, default_value = "1G", value_parser = crate::size::parse)]
+    file_size: u64,
+    /// How often it goes each way; the best counts.
+    #[arg(long, default_value_t = 3)]
+    times: usize,
+    /// Where it lies, and where it is fetched to [default: the system's folder for such].
+    #[arg(long, value_name = "DIR")]
+    folder: Option<std::path::PathBuf>,
     /// One JSON line instead of a table.
     #[arg(long)]
     json: bool,
@@ -74,6 +85,11 @@ enum Workload {
     Idle,
     /// Clients that come in, join a room and leave, eight at a time.
     Login,
+    /// A file that is sent and fetched, beside a plain copy over TCP.
+    Files,
+    /// How long messages take while files go both ways, on the same link and on others, and while
+    /// nothing else goes on.
+    Lanes,
 }
 
 /// Runs the load and prints what it cost.
@@ -124,6 +140,8 @@ fn load(args: &BenchArgs, host: Host) -> Result<()> {
             Workload::Fanout => load.fanout().await,
             Workload::Idle => load.idle().await,
             Workload::Login => load.login().await,
+            Workload::Files => load.files().await,
+            Workload::Lanes => lanes::run(&load.args, &load.host).await,
         }
     }))?;
     if args.json {
@@ -158,6 +176,15 @@ struct Pace {
 }
 
 impl Load {
+    async fn files(&self) -> Result<Value> {
+        let (host, args) = (self.host.clone(), self.args.clone());
+        smol::unblock(move || {
+            let folder = args.folder.unwrap_or_else(std::env::temp_dir);
+            files::run(&host, &folder, args.file_size, args.times)
+        })
+        .await
+    }
+
     async fn fanout(&self) -> Result<Value> {
         let args = &self.args;
         let expected = args.rooms * args.members * args.senders * args.messages;

@@ -362,7 +362,7 @@ impl<W: Write> Plain<W> {
             Event::Acked { id, .. } => self.bars.end(*id),
             Event::Fetched { id, path, .. } => {
                 self.bars.end(*id);
-                let path = path.as_deref().unwrap_or(Path::new("a stream"));
+                let path = path.as_deref().unwrap_or_else(|| Path::new("a stream"));
                 self.note(None, &format!("fetched {}", path.display()))?;
             }
             Event::Incoming { peer, incoming } => {

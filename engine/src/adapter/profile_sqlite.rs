@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use async_channel::Sender;
 use rusqlite::types::Type;
@@ -11,7 +10,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::sqlite::schema::{self, Schema};
 use super::sqlite::{Synchronous, damaged, roll_back};
-use super::{Lock, folder, guard};
+use super::{Lock, guard};
 use crate::error::Error;
 use crate::id::{BlobId, ConversationId, Epoch, SendId, Seq};
 use crate::model::{
@@ -95,24 +94,26 @@ CREATE TABLE transfers (
 
 /// A profile in `profile.db` in its folder, for one process at a time.
 ///
-/// Saves are written by a thread of its own, in the order of the calls; those that wait are written
-/// in one transaction. What was asked for before the profile is dropped is still written.
+/// Saves are written on the `blocking` pool, in the order of the calls; those that wait are written in one
+/// transaction. No thread waits while there is nothing to do: a program may have hundreds of profiles.
+/// What was asked for before the profile is dropped is still written.
 pub struct SqliteProfile {
     queue: Arc<Queue>,
-    thread: Option<JoinHandle<()>>,
     path: PathBuf,
 }
 
-#[derive(Default)]
 struct Queue {
     state: Mutex<Waiting>,
-    changed: Condvar,
+    idle: Condvar,
+    /// Who is writing holds it; gone once the profile is closed.
+    writer: Mutex<Option<Writer>>,
 }
 
 #[derive(Default)]
 struct Waiting {
     jobs: Vec<Job>,
-    is_closed: bool,
+    /// A writer is at work, and looks for more before it ends.
+    is_writing: bool,
 }
 
 enum Job {
@@ -134,25 +135,17 @@ impl SqliteProfile {
         let lock = Lock::acquire(folder, "the profile")?;
         let path = folder.join("profile.db");
         let connection = schema::open_writer(&path, PROFILE, Synchronous::Full)?;
-        let queue = Arc::new(Queue::default());
-        let waiting = queue.clone();
         let writer = Writer {
             connection,
             path: path.clone(),
+            _lock: lock,
         };
-        let thread = std::thread::Builder::new()
-            .name("chat-profile".to_owned())
-            .spawn(move || {
-                writer.run(&waiting);
-                // Only now may another one open it.
-                drop(lock);
-            })
-            .map_err(|error| folder::local("start the thread for", &path, &error))?;
-        Ok(Self {
-            queue,
-            thread: Some(thread),
-            path,
-        })
+        let queue = Arc::new(Queue {
+            state: Mutex::default(),
+            idle: Condvar::new(),
+            writer: Mutex::new(Some(writer)),
+        });
+        Ok(Self { queue, path })
     }
 }
 
@@ -167,11 +160,9 @@ impl fmt::Debug for SqliteProfile {
 
 impl Drop for SqliteProfile {
     fn drop(&mut self) {
-        guard(&self.queue.state).is_closed = true;
-        self.queue.changed.notify_one();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.queue.wait_idle();
+        // Closed here, whoever still looks at the queue: the next one may open the folder at once.
+        drop(guard(&self.queue.writer).take());
     }
 }
 
@@ -195,46 +186,79 @@ impl Profile for SqliteProfile {
 }
 
 impl Queue {
-    fn ask(&self, job: Job) {
-        guard(&self.state).jobs.push(job);
-        self.changed.notify_one();
+    fn ask(self: &Arc<Self>, job: Job) {
+        let mut state = guard(&self.state);
+        state.jobs.push(job);
+        if !std::mem::replace(&mut state.is_writing, true) {
+            let queue = Arc::clone(self);
+            blocking::unblock(move || queue.write()).detach();
+        }
     }
 
-    /// What waits; empty at the end.
-    fn take(&self) -> Vec<Job> {
+    /// Writes until nothing waits.
+    fn write(self: Arc<Self>) {
+        let _broken = Broken(&self);
+        let writer = guard(&self.writer);
+        while let (Some(writer), Some(jobs)) = (&*writer, self.take()) {
+            writer.run(jobs);
+        }
+    }
+
+    /// What waits. If that is nothing, the writer is not at work any more.
+    fn take(&self) -> Option<Vec<Job>> {
+        let mut state = guard(&self.state);
+        if state.jobs.is_empty() {
+            state.is_writing = false;
+            self.idle.notify_all();
+            return None;
+        }
+        Some(std::mem::take(&mut state.jobs))
+    }
+
+    /// Waits until everything is written.
+    fn wait_idle(&self) {
         let state = guard(&self.state);
-        let is_idle = |state: &mut Waiting| state.jobs.is_empty() && !state.is_closed;
-        let state = self.changed.wait_while(state, is_idle);
-        std::mem::take(&mut state.unwrap_or_else(PoisonError::into_inner).jobs)
+        let state = self.idle.wait_while(state, |state| state.is_writing);
+        drop(state.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A writer that panics lets nobody wait for ever.
+struct Broken<'a>(&'a Queue);
+
+impl Drop for Broken<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut state = guard(&self.0.state);
+            state.is_writing = false;
+            state.jobs.clear();
+            self.0.idle.notify_all();
+        }
     }
 }
 
 struct Writer {
     connection: Connection,
     path: PathBuf,
+    /// Released when the database is closed.
+    _lock: Lock,
 }
 
 impl Writer {
-    fn run(&self, queue: &Queue) {
-        loop {
-            let jobs = queue.take();
-            if jobs.is_empty() {
-                return;
-            }
-            let mut saves = Vec::new();
-            for job in jobs {
-                match job {
-                    Job::Save(save) => saves.push(save),
-                    Job::Load(done) => {
-                        self.save(std::mem::take(&mut saves));
-                        let state = load(&self.connection);
-                        // Nobody may wait for it any more.
-                        let _ = done.try_send(state.map_err(|error| self.fault(&error)));
-                    }
+    fn run(&self, jobs: Vec<Job>) {
+        let mut saves = Vec::new();
+        for job in jobs {
+            match job {
+                Job::Save(save) => saves.push(save),
+                Job::Load(done) => {
+                    self.save(std::mem::take(&mut saves));
+                    let state = load(&self.connection);
+                    // Nobody may wait for it any more.
+                    let _ = done.try_send(state.map_err(|error| self.fault(&error)));
                 }
             }
-            self.save(saves);
         }
+        self.save(saves);
     }
 
     /// All of them in one transaction; if that fails, one at a time, so that what fits is saved. After

@@ -11,7 +11,7 @@ use super::{AfterSave, Agent, CommandId, Effect, Event};
 use crate::error::{Error, Misuse, Violation};
 use crate::id::{RequestId, SendId};
 use crate::limits;
-use crate::model::{Answer, Now, Refusal, Request, Target, Time, ToServer};
+use crate::model::{Answer, Code, Now, Refusal, Request, Target, Time, ToServer};
 use crate::port::{Errand, ItemState, ProfileChange, SinkPlace, SourcePlace, TransferItem};
 
 pub(super) use download::FetchWish;
@@ -324,7 +324,7 @@ impl Agent {
         };
         if let Err(error) = outcome {
             let text = format!("the transfer could not be kept: {error}");
-            let refusal = Refusal::because(crate::model::Code::LocalFile, text);
+            let refusal = Refusal::because(Code::LocalFile, text);
             return self.fail_transfer(order, refusal, effects);
         }
         match transfer.stage {
@@ -593,8 +593,11 @@ impl Agent {
         };
         transfer.stage = Stage::Waiting;
         match refusal.retry_ms {
-            Some(wait) => self.pause_transfer(order, Duration::from_millis(wait.into()), now),
-            None => self.fail_transfer(order, refusal, effects),
+            // A full disk may stay full; who sends a file wants to know.
+            Some(wait) if refusal.code != Code::Storage => {
+                self.pause_transfer(order, Duration::from_millis(wait.into()), now);
+            }
+            _ => self.fail_transfer(order, refusal, effects),
         }
     }
 
@@ -630,10 +633,11 @@ impl Agent {
         let transfer = self.transfers.remove(order)?;
         let id = transfer.item.id;
         effects.push(Effect::File(id, FileWork::Close { discard: give_up }));
-        if give_up && let Some(request) = transfer.link_request() {
-            if !matches!(transfer.stage, Stage::Asking(_)) {
-                effects.push(Effect::Write(ToServer::Stop(request)));
-            }
+        if give_up
+            && !matches!(transfer.stage, Stage::Asking(_))
+            && let Some(request) = transfer.link_request()
+        {
+            effects.push(Effect::Write(ToServer::Stop(request)));
         }
         if give_up
             && transfer.is_upload()

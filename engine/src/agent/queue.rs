@@ -57,7 +57,7 @@ impl Queue {
             }
             (Event::Conversation(item), _) => {
                 let topic = Topic::Conversation(item.id);
-                if let Err(event) = self.replace(&topic, event) {
+                if let Some(event) = self.replace(&topic, event) {
                     self.push_about(topic, event);
                 }
             }
@@ -149,15 +149,15 @@ impl Queue {
     }
 
     /// Puts the event in place of an older one about the same thing; gives it back if there is none.
-    fn replace(&mut self, topic: &Topic, event: Event) -> Result<(), Event> {
+    fn replace(&mut self, topic: &Topic, event: Event) -> Option<Event> {
         let place = self.latest.get(topic).map(|place| place - self.passed);
         let place = place.and_then(|place| usize::try_from(place).ok());
         match place.and_then(|place| self.events.get_mut(place)) {
             Some(queued) => {
                 queued.event = event;
-                Ok(())
+                None
             }
-            None => Err(event),
+            None => Some(event),
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use async_io::Timer;
+use async_lock::Semaphore;
 use async_net::TcpStream;
 use event_listener::Event as Wakeup;
 use futures_lite::{AsyncRead, AsyncWrite, Future, FutureExt as _};
@@ -581,7 +582,7 @@ impl Connector {
 async fn connect(address: String) -> Result<Box<dyn Stream>, Error> {
     let fault = |error: io::Error| Error::Link(LinkFault::Connect(error.to_string()));
     let start = std::time::Instant::now();
-    let resolved = within(limits::CONNECT_WAIT, async_net::resolve(address)).await;
+    let resolved = within(limits::CONNECT_WAIT, resolve(address)).await;
     let addresses: Vec<SocketAddr> = resolved.map_err(fault)?;
     let mut failure = fault(io::Error::new(
         io::ErrorKind::NotFound,
@@ -595,12 +596,32 @@ async fn connect(address: String) -> Result<Box<dyn Stream>, Error> {
             Ok(stream) => {
                 // Without it a small frame waits for the answer to the one before.
                 stream.set_nodelay(true).map_err(fault)?;
+                // What is said goes behind what lies in the socket, so little of a file may lie there.
+                // Where a system can't do that, more of it does.
+                #[cfg(any(target_os = "android", target_os = "linux"))]
+                let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(limits::UNSENT_BYTES);
                 return Ok(Box::new(stream));
             }
             Err(error) => failure = fault(error),
         }
     }
     Err(failure)
+}
+
+/// Looks a host name up. That can't be broken off and may take long, so that it has its turn, which is held
+/// until it is through: also where the pool for what blocks is small, the disk is never kept waiting.
+async fn resolve(address: String) -> io::Result<Vec<SocketAddr>> {
+    static TURNS: LazyLock<Arc<Semaphore>> =
+        LazyLock::new(|| Arc::new(Semaphore::new(limits::LOOKUPS)));
+    if let Ok(address) = address.parse() {
+        return Ok(vec![address]);
+    }
+    let turn = TURNS.acquire_arc().await;
+    blocking::unblock(move || {
+        let _turn = turn;
+        Ok(address.to_socket_addrs()?.collect())
+    })
+    .await
 }
 
 async fn within<T>(

@@ -29,9 +29,8 @@ pub(crate) struct Files {
     uploads: Mutex<HashMap<BlobId, Arc<Upload>>>,
 }
 
-/// The transfers of one link, by the request that began them.
-#[derive(Default)]
-pub(crate) struct Transfers(Mutex<HashMap<RequestId, Transfer>>);
+/// The transfers of one link, by the request that began them; none any more once the link is gone.
+pub(crate) struct Transfers(Mutex<Option<HashMap<RequestId, Transfer>>>);
 
 #[derive(Clone)]
 enum Transfer {
@@ -73,7 +72,7 @@ impl Files {
                         .entry(blob)
                         .or_insert_with(|| Arc::new(Upload::new(blob, size))),
                 );
-                upload.order(shared, Order::Open(ticket, transfer, outlet));
+                upload.order(shared, Order::Open(ticket, link, transfer, outlet));
             }
             FileWork::Finish { ticket, blob, hash } => {
                 if let Some(upload) = self.upload(blob) {
@@ -131,9 +130,14 @@ impl Files {
                     reader: Mutex::new(None),
                 });
                 // Before anything else can happen to the upload.
-                if content.hash.is_none()
-                    && let Some(upload) = self.upload(content.blob)
-                {
+                if content.hash.is_none() {
+                    // Its sender may not be back yet.
+                    let (blob, size) = (content.blob, content.size);
+                    let upload = Arc::clone(
+                        lock(&self.uploads)
+                            .entry(blob)
+                            .or_insert_with(|| Arc::new(Upload::new(blob, size))),
+                    );
                     upload.follow(&download);
                 }
                 download.open(shared, ticket, offset);
@@ -158,11 +162,22 @@ impl Files {
     }
 }
 
+impl Default for Transfers {
+    fn default() -> Self {
+        Self(Mutex::new(Some(HashMap::new())))
+    }
+}
+
 impl Transfers {
     /// Bytes of an upload came. Those of one that has ended are nobody's.
-    pub(crate) fn chunk(&self, shared: &Arc<Shared>, chunk: Chunk) -> Result<(), Violation> {
+    pub(crate) fn chunk(
+        &self,
+        shared: &Arc<Shared>,
+        link: LinkId,
+        chunk: Chunk,
+    ) -> Result<(), Violation> {
         match self.get(chunk.transfer) {
-            Some(Transfer::Upload(upload)) => upload.push(shared, chunk),
+            Some(Transfer::Upload(upload)) => upload.push(shared, link, chunk),
             _ => Ok(()),
         }
     }
@@ -182,14 +197,16 @@ impl Transfers {
 
     /// Nothing more of a transfer.
     pub(crate) fn stop(&self, transfer: RequestId) {
-        if let Some(Transfer::Download(download)) = lock(&self.0).remove(&transfer) {
+        let stopped = lock(&self.0).as_mut().and_then(|all| all.remove(&transfer));
+        if let Some(Transfer::Download(download)) = stopped {
             lock(&download.state).is_over = true;
         }
     }
 
     /// The link is gone.
     pub(crate) fn stop_all(&self) {
-        for (_, transfer) in lock(&self.0).drain() {
+        let all = lock(&self.0).take();
+        for transfer in all.into_iter().flat_map(HashMap::into_values) {
             if let Transfer::Download(download) = transfer {
                 lock(&download.state).is_over = true;
             }
@@ -197,11 +214,14 @@ impl Transfers {
     }
 
     fn get(&self, transfer: RequestId) -> Option<Transfer> {
-        lock(&self.0).get(&transfer).cloned()
+        lock(&self.0).as_ref()?.get(&transfer).cloned()
     }
 
     fn put(&self, id: RequestId, transfer: Transfer) {
-        lock(&self.0).insert(id, transfer);
+        // A transfer knows its link: what is put in after the end would never go.
+        if let Some(all) = lock(&self.0).as_mut() {
+            all.insert(id, transfer);
+        }
     }
 }
 
@@ -226,6 +246,7 @@ struct UploadState {
 }
 
 struct Feed {
+    link: LinkId,
     transfer: RequestId,
     outlet: Arc<Outlet>,
     inflow: Inflow,
@@ -237,7 +258,7 @@ enum Item {
 }
 
 enum Order {
-    Open(Ticket, RequestId, Arc<Outlet>),
+    Open(Ticket, LinkId, RequestId, Arc<Outlet>),
     Finish(Ticket, [u8; 32]),
     /// Sync what came, and close.
     Suspend,
@@ -266,9 +287,16 @@ impl Upload {
         self.work_on(shared, state);
     }
 
-    fn push(self: &Arc<Self>, shared: &Arc<Shared>, chunk: Chunk) -> Result<(), Violation> {
+    fn push(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        link: LinkId,
+        chunk: Chunk,
+    ) -> Result<(), Violation> {
         let mut state = lock(&self.state);
-        let Some(feed) = &mut state.feed else {
+        // Another link may have taken over just now.
+        let feed = state.feed.as_mut();
+        let Some(feed) = feed.filter(|f| f.link == link && f.transfer == chunk.transfer) else {
             return Ok(());
         };
         feed.inflow.came(chunk.offset, chunk.bytes.len())?;
@@ -370,7 +398,7 @@ impl Upload {
         order: Order,
     ) {
         match order {
-            Order::Open(ticket, transfer, outlet) => {
+            Order::Open(ticket, link, transfer, outlet) => {
                 let opened = self.open(shared, receiving);
                 if let Ok(offset) = opened {
                     let mut state = lock(&self.state);
@@ -380,6 +408,7 @@ impl Upload {
                         .put(transfer, Transfer::Upload(Arc::clone(self)));
                     let inflow = Inflow::new(offset, self.size, limits::TRANSFER_WINDOW);
                     state.feed = Some(Feed {
+                        link,
                         transfer,
                         outlet,
                         inflow,

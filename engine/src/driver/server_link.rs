@@ -26,8 +26,9 @@ use crate::wire;
 /// Most bytes that are sealed ahead of the stream: enough for it to be busy.
 const WRITE_AHEAD: usize = 256 * 1024;
 
-/// A link does this many steps before it lets others run.
-const STEPS: usize = 32;
+/// A link does this many steps before it lets others run. One that brings a file takes about 0.1 ms for
+/// each.
+const STEPS: usize = 8;
 
 /// Serves a stream until it ends. Tells the hub of the end.
 pub(crate) async fn serve<S>(shared: Arc<Shared>, stream: S, id: LinkId, outlet: Arc<Outlet>)
@@ -264,7 +265,7 @@ where
                     });
                 }
                 Ok(Some(ServerEvent::Frame(ToServer::Chunk(chunk)))) => {
-                    let taken = self.outlet.transfers.chunk(self.shared, chunk);
+                    let taken = self.outlet.transfers.chunk(self.shared, self.id, chunk);
                     if let Err(violation) = taken {
                         break Some(End::Failed(violation.into()));
                     }

@@ -1,7 +1,6 @@
 //! Downloads: of files that entries name, and of those that are still coming in.
 
-use super::file::{Fetch, FetchContent, FileWork, Step};
-use super::visible::visible;
+use super::file::{Fetch, FetchContent, FileWork, Step, may_fetch};
 use super::{Asked, Effect, Hub, Load, Pending, storage_refusal};
 use crate::id::{BlobId, ConversationId, Seq};
 use crate::limits;
@@ -29,7 +28,8 @@ impl Hub {
             let record = &upload.record;
             let room = self.rooms.get(&record.conversation);
             let is_member = room.is_some_and(|room| room.is_in(asked.account));
-            if !is_member || !upload.announced {
+            // After a restart nobody was told of it so far, but members may have been before.
+            if !is_member {
                 return Err(Code::NoSuchBlob.into());
             }
             let fetching = Fetching {
@@ -77,12 +77,7 @@ impl Hub {
     ) -> Result<(), Refusal> {
         let entry = &place.entry;
         let room = self.rooms.get(&entry.conversation);
-        let is_visible = room.is_some_and(|room| {
-            // Who left or was put out still sees what was said before, and gets no files any more.
-            room.is_in(asked.account)
-                && entry.seq >= room.record.first
-                && visible(room, asked.account).contains(entry.seq)
-        });
+        let is_visible = room.is_some_and(|room| may_fetch(room, asked.account, entry.seq));
         let Content::File(offer) = entry.body.content() else {
             return Err(Code::NoSuchBlob.into());
         };

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::download::Wish;
+use super::room::RoomState;
 use super::visible::visible;
 use super::{Asked, Effect, Hub, Link, LinkId, Pending};
 use crate::id::{AccountId, BlobId, ConversationId, RequestId, SendId, Seq, Ticket};
@@ -413,7 +414,7 @@ impl Hub {
                 continue;
             }
             let may = match fetch.entry {
-                Some(seq) => seq >= room.record.first && visible(room, fetch.account).contains(seq),
+                Some(seq) => may_fetch(room, fetch.account, seq),
                 None => room.is_in(fetch.account),
             };
             if !may {
@@ -610,4 +611,11 @@ impl Hub {
     pub(super) fn link_of(&self, asked: Asked) -> Option<&Link> {
         self.links.get(asked.link)
     }
+}
+
+/// Whether an account may fetch the file of this entry. Who left or was put out still reads what was said
+/// before, and gets no files any more.
+pub(super) fn may_fetch(room: &RoomState, account: AccountId, seq: Seq) -> bool {
+    let is_kept = seq >= room.record.first;
+    room.is_in(account) && is_kept && visible(room, account).contains(seq)
 }

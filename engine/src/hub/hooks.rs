@@ -35,6 +35,11 @@ pub(super) struct HookBook {
     /// Entries from their question until the store answered, and who waits for the same one: a send
     /// that comes again over another link meets no filter twice.
     pub(super) in_flight: HashMap<(AccountId, SendId), Vec<Ticket>>,
+    /// What plugins refused, for those that come again because nobody heard of it. A restart of the
+    /// server forgets them.
+    rejected: HashMap<(AccountId, SendId), Refusal>,
+    /// The same, oldest first.
+    rejected_order: VecDeque<(AccountId, SendId)>,
     /// Bytes of entries that are asked about.
     pub(super) bytes: usize,
     pub(super) voices: Voices,
@@ -102,6 +107,24 @@ impl HookBook {
 
     pub(super) fn is_in_flight(&self, account: AccountId, id: SendId) -> bool {
         !self.in_flight.is_empty() && self.in_flight.contains_key(&(account, id))
+    }
+
+    /// What a plugin said about an entry, if it refused it before.
+    pub(super) fn rejected(&self, account: AccountId, id: SendId) -> Option<&Refusal> {
+        self.rejected.get(&(account, id))
+    }
+
+    /// Remembers what a plugin refused, in place of what is the oldest.
+    pub(super) fn remember(&mut self, account: AccountId, id: SendId, refusal: Refusal) {
+        if self.rejected.insert((account, id), refusal).is_some() {
+            return;
+        }
+        self.rejected_order.push_back((account, id));
+        if self.rejected_order.len() > limits::REJECTED
+            && let Some(oldest) = self.rejected_order.pop_front()
+        {
+            self.rejected.remove(&oldest);
+        }
     }
 
     fn get(&self, ticket: Ticket) -> Option<&Awaited> {

@@ -107,7 +107,10 @@ impl Hub {
             ask,
             ruling: None,
         };
-        if is_wanted {
+        if let Some(refusal) = self.hooks.rejected(candidate.from, id) {
+            // It was refused before, and the refusal was lost: it meets no filter twice.
+            waiting.ruling = Some(Ruling::Refused(refusal.clone()));
+        } else if is_wanted {
             let awaited = Awaited::Line(speaker, conversation);
             let ticket = self.hooks.ticket(awaited, self.now.time);
             waiting.ticket = Some(ticket);
@@ -124,7 +127,11 @@ impl Hub {
             // Nobody wants to know any more, but those before it were asked about.
             waiting.ruling = Some(Ruling::Verdict(Verdict::Pass));
         }
+        let is_decided = waiting.ruling.is_some();
         self.line_or_new(speaker, conversation).0.push_back(waiting);
+        if is_decided {
+            self.settle_line(speaker, conversation, out);
+        }
     }
 
     pub(super) fn line_answered(
@@ -206,6 +213,7 @@ impl Hub {
         } = next;
         self.hooks.bytes = self.hooks.bytes.saturating_sub(weight(&ask.body));
         let (conversation, from, id) = (ask.conversation, ask.from, ask.id);
+        let is_verdict = matches!(ruling, Some(Ruling::Verdict(_)));
         let decided = match ruling {
             Some(Ruling::Known(place, _)) if place != conversation => {
                 Err(Code::SendIdReused.into())
@@ -238,6 +246,9 @@ impl Hub {
             Err(refusal) => {
                 if refusal.is_retryable() {
                     self.cut_line(speaker, conversation);
+                }
+                if is_verdict && refusal.code == Code::Rejected {
+                    self.hooks.remember(from, id, refusal.clone());
                 }
                 if ticket.is_some() {
                     self.landed(from, id, &Ruling::Refused(refusal.clone()), out);

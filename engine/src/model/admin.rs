@@ -163,6 +163,8 @@ pub struct PluginItem {
     pub behind: u64,
     /// 99 of 100 calls took at most so long, in microseconds.
     pub p99_us: u64,
+    /// What it counts itself, by name.
+    pub metrics: Vec<(String, i64)>,
 }
 
 /// What is counted of a server.

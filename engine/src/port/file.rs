@@ -131,11 +131,14 @@ pub trait Files: Send + Sync {
         folder: PathBuf,
         name: String,
         part: Option<Part>,
-    ) -> BoxFuture<'static, Result<(Box<dyn Sink>, Held), Refusal>>;
+    ) -> BoxFuture<'static, OpenedSink>;
 
     /// Names this run of the machine; empty where nothing does.
     fn boot(&self) -> String;
 }
+
+/// A place for a file, and what it holds already.
+pub type OpenedSink = Result<(Box<dyn Sink>, Held), Refusal>;
 
 /// Something to read an upload from.
 pub trait Source: Send {

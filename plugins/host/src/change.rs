@@ -8,7 +8,7 @@ use std::time::Instant;
 use chat_plugin_abi as abi;
 
 use crate::desk::Desk;
-use crate::disk::Change;
+use crate::disk::{Change, Chore};
 use crate::frame::Start;
 use crate::launch::{Launched, launch};
 use crate::limits;
@@ -25,11 +25,10 @@ pub(crate) enum Made {
 
 impl Shared {
     /// What an instance is to know at its start.
-    pub(crate) fn start_of(&self, slot: &Slot, source: &Source) -> Result<Start, String> {
+    pub(crate) fn start_of(&self, slot: &Slot, source: &Source) -> Start {
         let name = slot.name.as_str().to_owned();
         let state = self.disk.state(&name);
-        let state = state.map_err(|error| format!("its state folder can't be made: {error}"))?;
-        Ok(Start {
+        Start {
             path: match source {
                 Source::File { copy } => copy.to_string_lossy().into_owned(),
                 Source::Static => String::new(),
@@ -38,10 +37,14 @@ impl Shared {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             capabilities: slot.settings.capabilities,
             probe: false,
+            careful: match slot.restarts {
+                0 => 0,
+                _ => limits::CAREFUL_CALLS,
+            },
             config: slot.settings.config.clone(),
             values: slot.values.clone(),
             name,
-        })
+        }
     }
 
     /// Gives an instance a seat.
@@ -69,8 +72,10 @@ impl Shared {
                 Place::Helper(launched.process)
             }
         };
+        let careful = desk.slots.get(&id).is_some_and(|slot| slot.restarts > 0);
         let seat = Seat {
             slot: id,
+            careful,
             place,
             capabilities,
             queue: std::collections::VecDeque::new(),
@@ -80,6 +85,7 @@ impl Shared {
             leaving: false,
         };
         desk.seats.insert(seat_id, seat);
+        desk.tell_commands(seat_id);
         for up in early {
             if let crate::frame::Up::Wish(wish) = up {
                 desk.wish(Some(seat_id), id, wish);
@@ -203,7 +209,7 @@ impl Shared {
         match (&slot.observer, observes) {
             (None, true) => {
                 let mut observer = Observer::default();
-                if let Some(cursor) = self.disk.cursor(slot.name.as_str()) {
+                if let Some(cursor) = slot.cursor {
                     observer.run = Some(cursor.run);
                     observer.pos = cursor.pos;
                     observer.sent = cursor.pos;
@@ -221,10 +227,6 @@ impl Shared {
         slot.why = String::new();
         slot.since = Instant::now();
         slot.restart_at = None;
-        if let Source::File { copy } = &slot.source {
-            self.disk
-                .tidy(slot.name.as_str(), std::slice::from_ref(copy));
-        }
         desk.wake_observers = true;
         desk.publish();
         self.release(desk, id);
@@ -295,7 +297,7 @@ impl Shared {
         let start = self.start_of(slot, &source);
         let shared = Arc::clone(self);
         let work = move || {
-            let launched = start.and_then(|start| launch(&shared.helper, &start));
+            let launched = launch(&shared.helper, &start);
             shared.with(|desk| shared.launched(desk, id, stuck, launched));
         };
         if let Err(error) = thread::Builder::new()
@@ -398,9 +400,9 @@ impl Shared {
         }
         desk.slots.remove(&id);
         desk.publish();
-        self.disk.write(&changes);
-        self.disk.clear(&name);
-        self.disk.tidy(&name, &[]);
+        desk.chores.push(Chore::Write(changes));
+        desk.chores.push(Chore::Clear(name.clone()));
+        desk.chores.push(Chore::Tidy(name));
     }
 
     pub(crate) fn clear_suspicions(&self) {

@@ -2,23 +2,28 @@
 //! waits for nothing: no call of a plugin, no disk, no socket.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_engine::port::{
-    Ask, FromHooks, HookSet, NoticeOut, NoticeTo, PluginName, Question, Say, Subscriptions, Verdict,
+    Ask, AskPlace, FromHooks, HookSet, NoticeOut, NoticeTo, PluginName, Question, Say,
+    Subscriptions, Verdict,
 };
-use chat_engine::{AccountName, Body, CommandItem, LinkId, RoomName, Target, Ticket};
+use chat_engine::{
+    AccountName, Body, CommandItem, ConversationId, LinkId, RoomName, Target, Ticket,
+};
 use chat_plugin_abi as abi;
 use slab::Slab;
 
 use crate::ask::{Asking, asking, with_text};
+use crate::disk::Chore;
 use crate::frame::{Answer, Down, Metric, Wish, write_call};
 use crate::launch::Process;
 use crate::limits;
 use crate::settings::OnError;
 use crate::shown::{Field, Shown};
-use crate::slot::{Call, Place, Seat, SeatId, Slot, SlotId, State, What, hook_name};
+use crate::slot::{Call, Place, Seat, SeatId, Slot, SlotId, Source, State, What, hook_name};
 
 /// All of it.
 #[derive(Debug, Default)]
@@ -44,6 +49,13 @@ pub(crate) struct Desk {
     pub(crate) closing: bool,
     /// The clock has nothing to count, and is to be woken when it has.
     pub(crate) clock_rests: bool,
+    /// All commands, as plugins get them.
+    command_list: String,
+    /// For the disk, once the lock is open.
+    pub(crate) chores: Vec<Chore>,
+    /// Rooms by name, for notices that name one; only while somebody may send any.
+    rooms: HashMap<RoomName, ConversationId>,
+    notices: bool,
     /// Helpers that were told to end, and when.
     pub(crate) farewells: Vec<(Arc<Process>, Instant)>,
 }
@@ -59,8 +71,9 @@ struct Asked {
     chain: Arc<[SlotId]>,
     at: usize,
     modified: bool,
-    /// Who is answered by a reply.
+    /// Who is answered by a reply, and about what.
     caller: Caller,
+    conversation: Option<ConversationId>,
 }
 
 #[derive(Clone, Debug)]
@@ -97,6 +110,18 @@ impl Desk {
             Question::File(file) => Caller::Account(file.from_name.clone()),
             _ => Caller::Nobody,
         };
+        let (conversation, place) = match &ask.question {
+            Question::Command(command) => (command.conversation, Some(&command.place)),
+            Question::Entry(entry) => (Some(entry.conversation), Some(&entry.place)),
+            Question::File(file) => (Some(file.conversation), Some(&file.place)),
+            _ => (None, None),
+        };
+        if let (true, Some(conversation), Some(AskPlace::Room(room))) =
+            (self.notices, conversation, place)
+        {
+            self.know_room(room, conversation);
+        }
+        let conversation = conversation.filter(|_| place != Some(&AskPlace::Nowhere));
         let key = self.asked.insert(Asked {
             ticket: ask.ticket,
             hook: asking.hook,
@@ -107,6 +132,7 @@ impl Desk {
             at: 0,
             modified: false,
             caller,
+            conversation,
         });
         self.step(key);
     }
@@ -284,9 +310,7 @@ impl Desk {
             (Some(seat), None) => seat,
             // While the state is handed over, or a helper starts again at once.
             (Some(_), Some(_)) => return hold(slot, call),
-            (None, _) if slot.state == State::Restarting && slot.restart_at.is_none() => {
-                return hold(slot, call);
-            }
+            (None, _) if slot.comes_back() => return hold(slot, call),
             (None, _) => return Err(call),
         };
         self.send(seat, call)
@@ -560,6 +584,7 @@ impl Desk {
                 observer.rewind();
             }
         }
+        let culprit = seat.queue.front().map(|call| call.id);
         let mut calls: Vec<Call> = seat.deferred.into_values().collect();
         calls.sort_by_key(|call| call.id);
         calls.extend(seat.queue);
@@ -570,11 +595,13 @@ impl Desk {
             ) {
                 continue;
             }
-            if call.again {
+            // Of one that answered in batches nobody knows which call it died of.
+            let guilty = seat.careful && culprit == Some(call.id);
+            if call.again && (guilty || !seat.careful) {
                 self.give_up(id, call.what, "it failed twice");
                 continue;
             }
-            call.again = matches!(call.what, What::Ask { .. });
+            call.again = true;
             call.since = self.tick;
             if let Err(call) = self.place(id, call) {
                 self.give_up(id, call.what, "it does not run");
@@ -618,14 +645,20 @@ impl Desk {
         match wish {
             Wish::Log { level, text } => log(slot, level, &text),
             Wish::Send { room, to, text } => self.say(id, room, to, &text),
-            Wish::Tell { account, text, .. } => {
+            Wish::Tell {
+                account,
+                room,
+                text,
+            } => {
+                let room = room.and_then(|room| RoomName::new(&room).ok());
+                let about = room.and_then(|room| self.rooms.get(&room).copied());
                 if let Ok(account) = AccountName::new(&account) {
-                    self.notice(id, NoticeTo::Account(account), text);
+                    self.notice(id, NoticeTo::Account(account), about, text);
                 }
             }
             Wish::Reply { call, text } => {
-                if let Some(to) = self.caller(seat_id, call) {
-                    self.notice(id, to, text);
+                if let Some((to, about)) = self.caller(seat_id, call) {
+                    self.notice(id, to, about, text);
                 }
             }
             Wish::Keep { key, value } => {
@@ -703,7 +736,37 @@ impl Desk {
         }));
     }
 
-    fn notice(&mut self, id: SlotId, to: NoticeTo, text: String) {
+    /// One of the entries that a plugin sent was taken or refused.
+    pub(crate) fn said(&mut self, id: SlotId) {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        slot.says = slot.says.saturating_sub(1);
+        let seat = slot.seat.and_then(|seat| self.seats.get(&seat));
+        if let Some(Place::Helper(process)) = seat.map(|seat| &seat.place) {
+            process.put(|out| Down::Said.write(out));
+            self.dirty.push(Arc::clone(process));
+        }
+    }
+
+    /// Remembers where a room is. The same one mostly is known already.
+    pub(crate) fn know_room(&mut self, room: &RoomName, conversation: ConversationId) {
+        if self.rooms.get(room) == Some(&conversation) {
+            return;
+        }
+        if self.rooms.len() >= limits::ROOMS {
+            self.rooms.clear();
+        }
+        self.rooms.insert(room.clone(), conversation);
+    }
+
+    fn notice(
+        &mut self,
+        id: SlotId,
+        to: NoticeTo,
+        conversation: Option<ConversationId>,
+        text: String,
+    ) {
         let Some(slot) = self.slots.get(&id) else {
             return;
         };
@@ -711,24 +774,34 @@ impl Desk {
             plugin: slot.name.clone(),
             to,
             text,
-            conversation: None,
+            conversation,
         }));
     }
 
-    /// Who sent what a call is about.
-    fn caller(&self, seat: Option<SeatId>, call: u64) -> Option<NoticeTo> {
+    /// Who sent what a call is about, and where.
+    fn caller(
+        &self,
+        seat: Option<SeatId>,
+        call: u64,
+    ) -> Option<(NoticeTo, Option<ConversationId>)> {
         let seat = self.seats.get(&seat?)?;
         let waiting = seat.queue.iter().find(|waiting| waiting.id == call);
         let call = waiting.or_else(|| seat.deferred.get(&call))?;
         match &call.what {
-            What::Ask { key, .. } => match &self.asked.get(*key)?.caller {
-                Caller::Link(link) => Some(NoticeTo::Link(*link)),
-                Caller::Account(account) => Some(NoticeTo::Account(account.clone())),
-                Caller::Nobody => None,
-            },
+            What::Ask { key, .. } => {
+                let asked = self.asked.get(*key)?;
+                let to = match &asked.caller {
+                    Caller::Link(link) => NoticeTo::Link(*link),
+                    Caller::Account(account) => NoticeTo::Account(account.clone()),
+                    Caller::Nobody => return None,
+                };
+                Some((to, asked.conversation))
+            }
             What::Observe { shown, .. } | What::News(shown) => {
                 let account = AccountName::new(shown.text(Field::From)?).ok()?;
-                Some(NoticeTo::Account(account))
+                let room = RoomName::new(shown.text(Field::Room)?).ok();
+                let about = room.and_then(|room| self.rooms.get(&room).copied());
+                Some((NoticeTo::Account(account), about))
             }
             _ => None,
         }
@@ -740,6 +813,8 @@ impl Desk {
     pub(crate) fn publish(&mut self) {
         let mut chains: HashMap<u32, Vec<SlotId>> = HashMap::new();
         self.commands.clear();
+        let may_notice = |slot: &Slot| slot.capabilities() & abi::CHAT_CAP_NOTICE != 0;
+        self.notices = self.slots.values().any(may_notice);
         for (id, slot) in &self.slots {
             if !slot.is_asked() {
                 continue;
@@ -766,7 +841,34 @@ impl Desk {
             })
             .collect();
         let subscriptions = self.subscriptions();
+        let line = |item: &CommandItem| format!("{}\t{}\n", item.name, item.help);
+        let list: String = subscriptions.commands.iter().map(line).collect();
+        if list != self.command_list {
+            self.command_list = list;
+            let seats: Vec<SeatId> = self.seats.keys().copied().collect();
+            for seat in seats {
+                self.tell_commands(seat);
+            }
+        }
         self.out.push(FromHooks::Subscriptions(subscriptions));
+    }
+
+    /// Tells an instance which commands there are.
+    pub(crate) fn tell_commands(&mut self, id: SeatId) {
+        let Some(seat) = self.seats.get(&id) else {
+            return;
+        };
+        if seat.capabilities & abi::CHAT_CAP_COMMAND == 0 {
+            return;
+        }
+        let list = self.command_list.clone();
+        match &seat.place {
+            Place::Local(local) => *crate::instance::lock(&local.host.commands) = list,
+            Place::Helper(process) => {
+                process.put(|out| Down::Commands(list).write(out));
+                self.dirty.push(Arc::clone(process));
+            }
+        }
     }
 
     pub(crate) fn subscriptions(&self) -> Subscriptions {
@@ -822,6 +924,20 @@ impl Desk {
     pub(crate) fn find(&self, name: &PluginName) -> Option<SlotId> {
         let found = self.slots.iter().find(|(_, slot)| slot.name == *name);
         found.map(|(id, _)| *id)
+    }
+
+    /// The copies of a plugin's file that are in use.
+    pub(crate) fn copies(&self, name: &PluginName) -> Vec<PathBuf> {
+        let slot = self.find(name).and_then(|id| self.slots.get(&id));
+        let sources = slot.into_iter().flat_map(|slot| {
+            let coming = slot.coming.as_ref().map(|coming| &coming.source);
+            [Some(&slot.source), coming]
+        });
+        let copy = |source: &Source| match source {
+            Source::File { copy } => Some(copy.clone()),
+            Source::Static => None,
+        };
+        sources.flatten().filter_map(copy).collect()
     }
 
     /// Tells news to all that want them.

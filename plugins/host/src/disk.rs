@@ -43,6 +43,16 @@ pub(crate) enum Change {
     },
 }
 
+/// Something to do on disk that was decided under the desk's lock.
+#[derive(Debug)]
+pub(crate) enum Chore {
+    Write(Vec<Change>),
+    /// Its copies are of no use any more.
+    Tidy(String),
+    /// The plugin is not what the server would end of.
+    Clear(String),
+}
+
 /// How far an observer got, in which run of the log.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Cursor {
@@ -79,6 +89,14 @@ impl Disk {
         Ok(())
     }
 
+    pub(crate) fn do_chore(&self, chore: &Chore) {
+        match chore {
+            Chore::Write(changes) => self.write(changes),
+            Chore::Tidy(name) => self.tidy(name, &[]),
+            Chore::Clear(name) => self.clear(name),
+        }
+    }
+
     /// A private copy of a file: who loads it is not touched by what happens to the original.
     pub(crate) fn copy(&self, name: &str, hash: &str, bytes: &[u8]) -> io::Result<PathBuf> {
         let path = self.root.join("copies").join(format!("{name}-{hash}.so"));
@@ -106,10 +124,12 @@ impl Disk {
     }
 
     /// The folder of a plugin.
-    pub(crate) fn state(&self, name: &str) -> io::Result<PathBuf> {
-        let folder = self.root.join("state").join(name);
-        private_folder(&folder)?;
-        Ok(folder)
+    pub(crate) fn state(&self, name: &str) -> PathBuf {
+        self.root.join("state").join(name)
+    }
+
+    pub(crate) fn make_state(&self, name: &str) -> io::Result<()> {
+        private_folder(&self.state(name))
     }
 
     /// An empty folder for a probe.

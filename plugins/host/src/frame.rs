@@ -30,6 +30,8 @@ pub(crate) enum Down {
     Config(Config),
     /// All commands that there are now.
     Commands(String),
+    /// The engine took, or refused, one of the entries that the plugin sent.
+    Said,
     /// Destroy the instance and end.
     Stop,
 }
@@ -72,6 +74,9 @@ pub(crate) struct Start {
     pub(crate) version: String,
     pub(crate) capabilities: u64,
     pub(crate) probe: bool,
+    /// So many answers are sent one by one: the helper before this one died, and if it happens again, it has
+    /// to be known in which call.
+    pub(crate) careful: u32,
     pub(crate) config: Config,
     pub(crate) values: BTreeMap<String, Vec<u8>>,
 }
@@ -196,6 +201,7 @@ impl Down {
             Self::Expired { id } => frame(out, 6, |out| out.extend_from_slice(&id.to_le_bytes())),
             Self::Config(config) => frame(out, 7, |out| json(out, config)),
             Self::Stop => frame(out, 8, |_| ()),
+            Self::Said => frame(out, 10, |_| ()),
             Self::Commands(list) => {
                 frame(out, 9, |out| out.extend_from_slice(list.as_bytes()));
             }
@@ -233,6 +239,7 @@ impl Down {
             },
             7 => Self::Config(serde_json::from_slice(body).ok()?),
             8 => Self::Stop,
+            10 => Self::Said,
             9 => Self::Commands(String::from_utf8(body.to_vec()).ok()?),
             _ => return None,
         })

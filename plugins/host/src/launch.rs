@@ -8,7 +8,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::net::{SendFlags, send};
 
@@ -82,18 +82,27 @@ impl Process {
 
     /// How it ended; it is made to end if it did not.
     pub(crate) fn wait(&self) -> Option<ExitStatus> {
-        let mut child = lock(&self.child);
-        let patience = Instant::now() + limits::STOP_WAIT;
         // Its end of the socket is closed a moment before it is gone.
-        while Instant::now() < patience {
-            match child.try_wait() {
-                Ok(Some(status)) => return Some(status),
-                Ok(None) => thread::sleep(std::time::Duration::from_millis(1)),
-                Err(_) => return None,
-            }
+        if let Some(status) = self.ended_by(Instant::now() + limits::STOP_WAIT) {
+            return Some(status);
         }
+        let mut child = lock(&self.child);
         let _ = child.kill();
         child.wait().ok()
+    }
+
+    /// How it ended, if it did so in time.
+    pub(crate) fn ended_by(&self, until: Instant) -> Option<ExitStatus> {
+        loop {
+            // Not held over the pause: others want to end it, under the desk's lock.
+            if let Ok(Some(status)) = lock(&self.child).try_wait() {
+                return Some(status);
+            }
+            if Instant::now() >= until {
+                return None;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

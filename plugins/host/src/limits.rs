@@ -24,8 +24,9 @@ pub(crate) const FAULT_WINDOW: Duration = Duration::from_secs(60);
 /// having ended the server.
 pub(crate) const SUSPECT: Duration = Duration::from_secs(60);
 /// Pauses before a crashed helper is started again; the last one goes on.
-pub(crate) const RESTARTS: [Duration; 6] = [
+pub(crate) const RESTARTS: [Duration; 7] = [
     Duration::ZERO,
+    Duration::from_millis(50),
     Duration::from_millis(250),
     Duration::from_secs(1),
     Duration::from_secs(4),
@@ -58,8 +59,12 @@ pub(crate) const OUT: usize = 4096;
 pub(crate) const FRAME_BYTES: usize = 32 * 1024 * 1024;
 /// Replies that a helper collects before it writes.
 pub(crate) const REPLIES: usize = 64;
+/// Calls that a helper answers one by one after its predecessor's end, so that a second end has a culprit.
+pub(crate) const CAREFUL_CALLS: u32 = 4096;
 /// Entries and notices of a plugin that wait for the engine.
 pub(crate) const SAYS: usize = 256;
+/// Rooms whose place is remembered for notices; then it begins anew.
+pub(crate) const ROOMS: usize = 10_000;
 /// Longest reason of a refusal: a line.
 pub(crate) const REASON_BYTES: usize = 200;
 /// Longest line that a plugin writes into the log.

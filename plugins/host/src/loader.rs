@@ -100,7 +100,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     let folder = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
-    let folder = fs::metadata(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+    let folder = fs::metadata(folder.unwrap_or_else(|| Path::new("."))).map_err(failed)?;
     if folder.uid() != 0 && folder.uid() != own {
         return Err(format!("its folder belongs to user {}", folder.uid()));
     }
@@ -150,6 +150,7 @@ fn probe(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         capabilities: settings.capabilities,
         probe: true,
+        careful: 0,
         config: settings.config.clone(),
         values: std::collections::BTreeMap::new(),
     };
@@ -195,6 +196,8 @@ impl Shared {
                  isolation = \"process\", or try it again by `chat-cli plugin reload {word}`"
             ));
         }
+        // Only now, and by whoever brings files in: a copy that was just made is in use by nobody yet.
+        self.disk.tidy(word, &self.with(|desk| desk.copies(name)));
         let copy = self.disk.copy(word, &hash, &bytes);
         let copy = copy.map_err(|error| format!("it can't be copied: {error}"))?;
         drop(bytes);
@@ -202,7 +205,7 @@ impl Shared {
         let source = Source::File { copy: copy.clone() };
         let id = self.slot_for(name, settings, &source, &about)?;
         let start = self.with(|desk| match desk.slots.get(&id) {
-            Some(slot) => self.start_of(slot, &source),
+            Some(slot) => Ok(self.start_of(slot, &source)),
             None => Err("it was removed meanwhile".to_owned()),
         });
         let start = Start {
@@ -235,7 +238,7 @@ impl Shared {
         let about = plugin.about();
         let id = self.slot_for(name, settings, &Source::Static, &about)?;
         let start = self.with(|desk| match desk.slots.get(&id) {
-            Some(slot) => self.start_of(slot, &Source::Static),
+            Some(slot) => Ok(self.start_of(slot, &Source::Static)),
             None => Err("it was removed meanwhile".to_owned()),
         })?;
         let seat = self.with(|desk| desk.next_id());
@@ -306,7 +309,11 @@ impl Shared {
         source: &Source,
         about: &About,
     ) -> Result<SlotId, String> {
+        self.disk
+            .make_state(name.as_str())
+            .map_err(|error| format!("its state folder can't be made: {error}"))?;
         let values = self.disk.values(name.as_str());
+        let cursor = self.disk.cursor(name.as_str());
         self.with(|desk| {
             let mut others = desk.slots.values().filter(|slot| slot.name != *name);
             if let Some(other) = others.find(|slot| slot.about.id == about.id && slot.is_asked()) {
@@ -325,6 +332,7 @@ impl Shared {
             let id = desk.next_id();
             let mut slot = Slot::new(name.clone(), settings.clone(), source.clone());
             slot.values = values;
+            slot.cursor = cursor;
             // What it wants is known, and nobody else may take its id meanwhile.
             slot.about.id.clone_from(&about.id);
             desk.slots.insert(id, slot);

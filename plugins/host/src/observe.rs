@@ -98,6 +98,11 @@ async fn feed(
 }
 
 fn show(desk: &mut Desk, want: &Want, after: u64, page: &LogPage, tails: u64) -> bool {
+    for item in &page.items {
+        if let Some(room) = &item.room {
+            desk.know_room(room, item.entry.conversation);
+        }
+    }
     let Some(slot) = desk.slots.get_mut(&want.slot) else {
         return false;
     };

@@ -103,9 +103,14 @@ struct Inner {
     folder: Option<Arc<Folder>>,
     source: Option<SettingsSource>,
     /// What is to be loaded at the start.
-    begin: Mutex<Option<(Vec<BuiltIn>, BTreeMap<String, Settings>)>>,
+    begin: Mutex<Option<Begin>>,
     /// Wakes who looks at the folder; gone, it ends.
     watch: Mutex<Option<Sender<()>>>,
+}
+
+struct Begin {
+    built_in: Vec<BuiltIn>,
+    settings: BTreeMap<String, Settings>,
 }
 
 impl fmt::Debug for Plugins {
@@ -129,7 +134,10 @@ impl Plugins {
                 shared,
                 folder,
                 source: config.settings_source,
-                begin: Mutex::new(Some((config.built_in, config.settings))),
+                begin: Mutex::new(Some(Begin {
+                    built_in: config.built_in,
+                    settings: config.settings,
+                })),
                 watch: Mutex::new(None),
             }),
         })
@@ -173,7 +181,9 @@ impl Plugins {
 
 impl Inner {
     fn start(&self) {
-        let Some((built_in, settings)) = lock(&self.begin).take() else {
+        // Held until all is loaded: whoever comes meanwhile waits for that.
+        let mut begin = lock(&self.begin);
+        let Some(Begin { built_in, settings }) = begin.take() else {
             return;
         };
         let shared = &self.shared;
@@ -202,6 +212,7 @@ impl Inner {
     }
 
     fn reload(&self, name: Option<&str>) -> Result<(), String> {
+        self.start();
         if let (Some(source), Some(folder)) = (&self.source, &self.folder) {
             folder.set_settings(source()?);
         }
@@ -305,7 +316,11 @@ impl Hooks for Plugins {
     fn admin(&self, wish: Admin) -> BoxFuture<'_, Result<AdminAnswer, Refusal>> {
         Box::pin(async move {
             match wish {
-                Admin::Plugins => Ok(AdminAnswer::Plugins(self.list())),
+                Admin::Plugins => {
+                    let inner = Arc::clone(&self.inner);
+                    blocking::unblock(move || inner.start()).await;
+                    Ok(AdminAnswer::Plugins(self.list()))
+                }
                 Admin::ReloadPlugin { name } => {
                     // Probes take their time, and the driver has others to serve.
                     let inner = Arc::clone(&self.inner);
@@ -339,14 +354,11 @@ fn tell(desk: &mut Desk, hook: u32, news: &News, changed: bool) {
 }
 
 fn said(desk: &mut Desk, plugin: &PluginName, refused: Option<&Refusal>) {
-    let Some(id) = desk.find(plugin) else {
-        return;
-    };
-    if let Some(slot) = desk.slots.get_mut(&id) {
-        slot.says = slot.says.saturating_sub(1);
+    if let Some(id) = desk.find(plugin) {
         if let Some(refusal) = refused {
             tracing::warn!(plugin = plugin.as_str(), %refusal, "what it sent was refused");
         }
+        desk.said(id);
     }
 }
 
@@ -384,5 +396,10 @@ fn item(slot: &Slot) -> PluginItem {
         dropped: slot.stats.dropped,
         behind: observer.map_or(0, |observer| observer.end.saturating_sub(observer.pos)),
         p99_us: u64::try_from(slot.stats.p99().as_micros()).unwrap_or(u64::MAX),
+        metrics: slot
+            .metrics
+            .iter()
+            .map(|(name, value)| (name.clone(), i64::try_from(*value).unwrap_or(i64::MAX)))
+            .collect(),
     }
 }

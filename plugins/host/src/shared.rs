@@ -1,5 +1,6 @@
 //! The threads around the desk: workers for plugins in this process, readers of helpers, and the clock.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     /// Observers may have something to read.
     pub(crate) tail: Event,
     pub(crate) helper: Vec<OsString>,
+    clock_thread: Mutex<Option<thread::JoinHandle<()>>>,
     pub(crate) disk: Disk,
 }
 
@@ -67,6 +69,7 @@ impl Shared {
             said: Event::new(),
             tail: Event::new(),
             helper,
+            clock_thread: Mutex::new(None),
             disk: Disk::new(data.as_deref()),
         })
     }
@@ -84,6 +87,7 @@ impl Shared {
         let dirty = std::mem::take(&mut desk.dirty);
         let out = std::mem::take(&mut desk.out);
         let tail = std::mem::take(&mut desk.wake_observers);
+        let chores = std::mem::take(&mut desk.chores);
         let runnable = !desk.runnable.is_empty() && self.idle.load(Ordering::Acquire) > 0;
         // A clock that ticks sees for itself.
         let clock = std::mem::take(&mut desk.clock_rests);
@@ -94,6 +98,9 @@ impl Shared {
         }
         for process in &dirty {
             process.flush();
+        }
+        for chore in &chores {
+            self.disk.do_chore(chore);
         }
         if tail {
             self.tail.notify(usize::MAX);
@@ -339,6 +346,10 @@ impl Shared {
                 false => format!("its process {}", how(status)),
             };
             let mut desk = lock(&shared.desk);
+            if desk.closing {
+                desk.seats.remove(&seat);
+                shared.clock.notify_all();
+            }
             shared.died(&mut desk, seat, &why);
             shared.settle(desk);
         };
@@ -458,7 +469,7 @@ impl Shared {
         thread::Builder::new()
             .name("plugin-clock".to_owned())
             .spawn(move || shared.tell_time())
-            .map(drop)
+            .map(|clock| *lock(&self.clock_thread) = Some(clock))
     }
 
     fn tell_time(self: &Arc<Self>) {
@@ -533,9 +544,7 @@ impl Shared {
             let waited = tick.saturating_sub(seat.progress.max(call.since));
             if waited >= deadline {
                 late.push((*seat_id, seat.slot));
-            } else if waited >= 1 && seat.busy {
-                stuck.push((*seat_id, seat.slot));
-            } else if waited >= STUCK_TICKS && !seat.leaving {
+            } else if (waited >= 1 && seat.busy) || (waited >= STUCK_TICKS && !seat.leaving) {
                 stuck.push((*seat_id, seat.slot));
             }
         }
@@ -650,33 +659,28 @@ impl Shared {
     pub(crate) fn close(&self) {
         let mut desk = lock(&self.desk);
         desk.closing = true;
-        let changes = desk.take_changes();
-        let processes: Vec<Arc<Process>> = desk
-            .seats
-            .values()
-            .filter_map(|seat| match &seat.place {
-                Place::Helper(process) => Some(Arc::clone(process)),
-                Place::Local(_) => None,
-            })
-            .collect();
-        let locals: Vec<_> = desk
-            .seats
-            .values()
-            .filter_map(|seat| match &seat.place {
-                Place::Local(local) if !seat.busy => Some(Arc::clone(local)),
-                _ => None,
-            })
-            .collect();
-        desk.slots.clear();
-        desk.seats.clear();
+        let mut processes: HashMap<SeatId, Arc<Process>> = HashMap::new();
+        let mut locals = Vec::new();
+        for (id, seat) in &desk.seats {
+            match &seat.place {
+                Place::Helper(process) => {
+                    processes.insert(*id, Arc::clone(process));
+                }
+                Place::Local(local) if !seat.busy => locals.push(Arc::clone(local)),
+                Place::Local(_) => {}
+            }
+        }
         drop(desk);
         lock(&self.inbox).kick = true;
         self.work.notify_all();
         self.clock.notify_all();
         self.tail.notify(usize::MAX);
         self.said.notify(usize::MAX);
-        self.disk.write(&changes);
-        for process in &processes {
+        // It may be writing: what it writes must not come after what is written here.
+        if let Some(clock) = lock(&self.clock_thread).take() {
+            let _ = clock.join();
+        }
+        for process in processes.values() {
             process.put(|out| crate::frame::Down::Stop.write(out));
             process.flush();
         }
@@ -685,9 +689,25 @@ impl Shared {
                 instance.destroy();
             }
         }
-        for process in processes {
-            process.wait();
+        let until = Instant::now() + limits::STOP_WAIT;
+        for process in processes.values() {
+            if process.ended_by(until).is_none() {
+                process.kill();
+            }
         }
+        // What they kept at their end counts: their readers take themselves away when they have read it.
+        let desk = lock(&self.desk);
+        let (mut desk, _) = self
+            .clock
+            .wait_timeout_while(desk, limits::STOP_WAIT, |desk| {
+                desk.seats.keys().any(|id| processes.contains_key(id))
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        let changes = desk.take_changes();
+        desk.slots.clear();
+        desk.seats.clear();
+        drop(desk);
+        self.disk.write(&changes);
         self.disk.forget_suspects();
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use chat_engine::port::PluginName;
 use chat_plugin_abi as abi;
 
+use crate::disk::Cursor;
 use crate::frame::{About, Config};
 use crate::instance::{Host, Instance};
 use crate::launch::Process;
@@ -46,6 +47,8 @@ pub(crate) struct Slot {
     pub(crate) since: Instant,
     pub(crate) values: BTreeMap<String, Vec<u8>>,
     pub(crate) values_changed: bool,
+    /// How far an observer of this name got, according to the disk.
+    pub(crate) cursor: Option<Cursor>,
     pub(crate) metrics: BTreeMap<String, i128>,
     pub(crate) timers: HashMap<u64, (Instant, Duration)>,
     pub(crate) observer: Option<Observer>,
@@ -114,6 +117,8 @@ pub(crate) struct Seat {
     pub(crate) progress: u64,
     /// A worker is in it.
     pub(crate) busy: bool,
+    /// Its answers come one by one, so that the head of its queue is what it died of.
+    pub(crate) careful: bool,
     /// Ends once nothing of it is deferred.
     pub(crate) leaving: bool,
 }
@@ -251,6 +256,7 @@ impl Slot {
             since: now,
             values: BTreeMap::new(),
             values_changed: false,
+            cursor: None,
             metrics: BTreeMap::new(),
             timers: HashMap::new(),
             observer: None,
@@ -290,6 +296,15 @@ impl Slot {
             abi::CHAT_HOOK_COMMAND => usual,
             _ => self.settings.on_error.unwrap_or(usual),
         }
+    }
+
+    /// Whether a helper comes soon enough for calls to wait for it.
+    pub(crate) fn comes_back(&self) -> bool {
+        let pause = |at: Instant| at.saturating_duration_since(Instant::now());
+        self.state == State::Restarting
+            && self
+                .restart_at
+                .is_none_or(|at| pause(at) < self.settings.deadline)
     }
 
     /// The deadline in ticks.

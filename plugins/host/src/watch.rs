@@ -10,7 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chat_engine::port::PluginName;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::instance::lock;
 use crate::limits;
@@ -245,9 +246,17 @@ struct Eyes {
 
 impl Eyes {
     fn new(sender: Sender<()>) -> Self {
-        let watcher = notify::recommended_watcher(move |_| {
-            // The watcher may outlive who listens.
-            let _ = sender.send(());
+        let watcher = notify::recommended_watcher(move |news: notify::Result<notify::Event>| {
+            // To look at the folder is an event there, too; to hear of that would be to look for ever.
+            let looked = matches!(
+                &news,
+                Ok(event) if matches!(event.kind, EventKind::Access(kind)
+                    if kind != AccessKind::Close(AccessMode::Write))
+            );
+            if !looked {
+                // The watcher may outlive who listens.
+                let _ = sender.send(());
+            }
         });
         let watcher = watcher
             .map_err(|error| {

@@ -9,8 +9,8 @@ use chat_engine::hub::{Effect, Hub, Input, Load, Loaded, Policy};
 use chat_engine::port::{Ask, Committed, Fault, FromHooks, Question, Verdict, Write};
 use chat_engine::secure::StaticKey;
 use chat_engine::{
-    ByeReason, Code, LinkId, Registration, RequestId, RoomName, SendId, Ticket, Time, ToClient,
-    ToServer, limits, wire,
+    ByeReason, Code, FileRules, LinkId, Registration, RequestId, RoomName, SendId, Ticket, Time,
+    ToClient, ToServer, limits, wire,
 };
 use fastrand::Rng;
 
@@ -95,7 +95,7 @@ impl World {
             lobby: RoomName::new("lobby").ok(),
             epoch_seed,
             durable: true,
-            files: chat_engine::FileRules::default(),
+            files: FileRules::default(),
         };
         let random = Box::new(Seeded(self.server.rng.fork()));
         let mut hub = Hub::new(policy, self.disk.load(), random);

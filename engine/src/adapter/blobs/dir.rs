@@ -13,6 +13,8 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use futures_lite::future;
+
 use crate::adapter::folder;
 use crate::error::Error;
 use crate::id::BlobId;
@@ -82,6 +84,7 @@ impl Blobs for DirBlobs {
             tree,
             pairs: Vec::new(),
             unsynced: 0,
+            syncing: None,
             folder: self.folder.clone(),
             paths,
             is_whole,
@@ -166,6 +169,13 @@ impl Blobs for DirBlobs {
     }
 }
 
+/// A sync that goes on beside the writing.
+struct Syncing {
+    task: blocking::Task<io::Result<()>>,
+    /// Whole groups that are durable after it.
+    groups: u64,
+}
+
 struct DirReceiving {
     hasher: Hasher,
     size: u64,
@@ -173,8 +183,9 @@ struct DirReceiving {
     tree: Option<File>,
     /// Pairs that are not written yet.
     pairs: Vec<u8>,
-    /// Bytes since the last sync.
+    /// Bytes since the last sync began.
     unsynced: u64,
+    syncing: Option<Syncing>,
     folder: PathBuf,
     paths: Paths,
     is_whole: bool,
@@ -281,10 +292,38 @@ impl DirReceiving {
         self.hasher.update(bytes, |pair| push_pair(pairs, &pair));
         self.write_pairs()?;
         self.unsynced += bytes.len() as u64;
-        if self.unsynced >= limits::BLOB_SYNC_BYTES {
-            self.sync_files()?;
+        if self.unsynced < limits::BLOB_SYNC_BYTES {
+            return Ok(());
         }
+        // Beside the writing, or the stream would stand still for as long as the disk takes; but no
+        // more than the disk can follow.
+        if let Some(syncing) = self.syncing.take() {
+            if self.unsynced < limits::BLOB_AHEAD_BYTES && !syncing.task.is_finished() {
+                self.syncing = Some(syncing);
+                return Ok(());
+            }
+            self.synced(syncing)?;
+        }
+        let files = [Some(self.data.try_clone()?), self.clone_tree()?];
+        let groups = self.hasher.groups();
+        let task = blocking::unblock(move || {
+            // In this order: what stands for bytes is durable only after they are.
+            files.iter().flatten().try_for_each(File::sync_data)
+        });
+        self.syncing = Some(Syncing { task, groups });
+        self.unsynced = 0;
         Ok(())
+    }
+
+    fn clone_tree(&self) -> io::Result<Option<File>> {
+        self.tree.as_ref().map(File::try_clone).transpose()
+    }
+
+    /// Waits for a sync that was begun, and notes it.
+    fn synced(&mut self, syncing: Syncing) -> io::Result<()> {
+        future::block_on(syncing.task)?;
+        self.list()?;
+        self.note(syncing.groups)
     }
 
     fn write_pairs(&mut self) -> io::Result<()> {
@@ -299,32 +338,45 @@ impl DirReceiving {
         Ok(())
     }
 
-    /// Syncs the bytes, then what stands for them, and notes how far that is. The note may lag behind
-    /// one sync; it never runs ahead.
+    /// Syncs the bytes, then what stands for them, and notes how far that is.
     fn sync_files(&mut self) -> io::Result<()> {
-        self.data.sync_data()?;
-        if let Some(tree) = &mut self.tree {
-            tree.sync_data()?;
-            if !self.is_whole {
-                let mut head = [0; HEAD as usize];
-                let groups = self.hasher.groups().to_be_bytes();
-                let (first, second) = head.split_at_mut(HEAD as usize / 2);
-                for half in [first, second] {
-                    if let Some(place) = half.first_chunk_mut() {
-                        *place = groups;
-                    }
-                }
-                let end = tree.stream_position()?;
-                tree.seek(SeekFrom::Start(0))?;
-                tree.write_all(&head)?;
-                tree.seek(SeekFrom::Start(end))?;
-            }
+        if let Some(syncing) = self.syncing.take() {
+            self.synced(syncing)?;
         }
+        self.data.sync_data()?;
+        if let Some(tree) = &self.tree {
+            tree.sync_data()?;
+        }
+        self.list()?;
+        self.unsynced = 0;
+        self.note(self.hasher.groups())
+    }
+
+    fn list(&mut self) -> io::Result<()> {
         if !self.is_listed {
             folder::sync(&self.folder)?;
             self.is_listed = true;
         }
-        self.unsynced = 0;
+        Ok(())
+    }
+
+    /// Notes how many groups are synced. The note itself becomes durable with the next sync: it may lag
+    /// behind, and never runs ahead.
+    fn note(&mut self, groups: u64) -> io::Result<()> {
+        let Some(tree) = self.tree.as_mut().filter(|_| !self.is_whole) else {
+            return Ok(());
+        };
+        let mut head = [0; HEAD as usize];
+        let (first, second) = head.split_at_mut(HEAD as usize / 2);
+        for half in [first, second] {
+            if let Some(place) = half.first_chunk_mut() {
+                *place = groups.to_be_bytes();
+            }
+        }
+        let end = tree.stream_position()?;
+        tree.seek(SeekFrom::Start(0))?;
+        tree.write_all(&head)?;
+        tree.seek(SeekFrom::Start(end))?;
         Ok(())
     }
 

@@ -319,6 +319,23 @@ fn files_that_a_crash_cut_short_are_gone_on_with() {
 }
 
 #[test]
+fn a_large_file_is_synced_beside_its_writing() {
+    let size = 3 * crate::limits::BLOB_SYNC_BYTES as usize;
+    let disk = Disk::new(size / GROUP_BYTES);
+    let mut receiving = receive(&disk.blobs, &disk.content);
+    receiving.write(&disk.content[..size]).unwrap();
+    receiving.sync().unwrap();
+    drop(receiving);
+    // What is noted as synced is not read again: it would be noticed here.
+    flip(&disk.path(".part"), 5);
+    let receiving = receive(&disk.blobs, &disk.content);
+    assert_eq!(receiving.offset(), size as u64);
+    drop(receiving);
+    flip(&disk.path(".part"), 5);
+    assert_eq!(disk.goes_on_from(), size as u64);
+}
+
+#[test]
 fn a_file_is_private_and_has_its_name_only_when_it_is_whole() {
     let disk = Disk::new(3);
     let mut receiving = receive(&disk.blobs, &disk.content);

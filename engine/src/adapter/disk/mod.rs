@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use crate::model::{Code, Refusal};
-use crate::port::{BoxFuture, FileStamp, Files, Held, Part, Sink, SinkPlace, Source};
+use crate::port::{BoxFuture, FileStamp, Files, OpenedSink, Part, Sink, SinkPlace, Source};
 
 use sink::DiskSink;
 use source::DiskSource;
@@ -48,7 +48,7 @@ impl Files for DiskFiles {
         folder: PathBuf,
         name: String,
         part: Option<Part>,
-    ) -> BoxFuture<'static, Result<(Box<dyn Sink>, Held), Refusal>> {
+    ) -> BoxFuture<'static, OpenedSink> {
         Box::pin(blocking::unblock(move || {
             let boot = boot();
             let (sink, held) = DiskSink::open(folder, name, part.as_ref(), &boot)?;

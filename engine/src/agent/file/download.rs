@@ -504,7 +504,7 @@ impl Agent {
         } = &mut transfer.item.errand
         {
             transfer.done = written.upto.saturating_sub(*start).min(transfer.size);
-            if written.synced > part.synced && !part.boot.is_empty() {
+            if written.synced >= part.synced + limits::FILE_NOTE_BYTES && !part.boot.is_empty() {
                 part.synced = written.synced;
                 self.save_transfer(order, Vec::new(), effects);
             }

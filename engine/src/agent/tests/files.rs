@@ -371,8 +371,18 @@ fn what_is_refused_for_now_is_asked_again_and_what_is_refused_is_told() {
     desk.wait();
     let (request, _) = desk.request();
     desk.frame(ToClient::Error(request, Refusal::new(Code::TooBig)));
+    desk.files.clear();
     assert_eq!(refusals(&desk.events()), [Code::TooBig]);
     assert_eq!(desk.transfers(), []);
+
+    // A disk that is full may stay so.
+    desk.queue_file("g", GROUP);
+    let (_, request) = desk.begin_upload(0);
+    desk.frame(ToClient::Stopped(Stopped {
+        transfer: request,
+        refusal: Refusal::new(Code::Storage).retry_in(2_000),
+    }));
+    assert_eq!(refusals(&desk.events()), [Code::Storage]);
 }
 
 #[test]

@@ -389,17 +389,18 @@ fn who_is_kicked_gets_and_sends_nothing_more() {
     let (ann, bob) = (house.register("ann"), house.register("bob"));
     house.room("tea", &[ann, bob]);
     let old = house.send_file(ann, "#tea", 100);
+    house.fetch(bob, old);
+    assert!(matches!(house.reply(bob), Answer::Fetching(_)));
     let id = house.new_id();
     let (_, transfer) = house.begin(bob, "#tea", id, 100);
     house.change(ann, "tea", Some("bob"), Change::Kicked);
-    assert_eq!(house.stopped(bob), [Code::NotAMember]);
+    assert_eq!(house.stopped(bob), [Code::NoSuchBlob, Code::NotAMember]);
     house.finish(bob, transfer);
     assert_eq!(house.answered(bob), ["no_such_blob"]);
     house.upload(bob, "#tea", id, 100);
     assert_eq!(house.answered(bob), ["not_a_member"]);
-    // What was said before stays visible to who was there, files like texts.
     house.fetch(bob, old);
-    assert!(matches!(house.reply(bob), Answer::Fetching(_)));
+    assert_eq!(house.answered(bob), ["no_such_blob"]);
     let new = house.send_file(ann, "#tea", 100);
     house.fetch(bob, new);
     assert_eq!(house.answered(bob), ["no_such_blob"]);

@@ -492,18 +492,38 @@ fn an_accepted_entry_meets_no_filter_twice() {
     assert_eq!(house.heard(bob), ["3 ann: hi"]);
 }
 
+/// The filter may have counted it, and may not remember why it refused.
 #[test]
-fn a_refusal_that_was_lost_is_judged_again() {
+fn a_refusal_that_was_lost_is_told_again_and_meets_no_filter_twice() {
     let (mut house, ann, bob) = lobby();
     house.wants(HookSet::ENTRY);
     let id = house.say(ann, "#lobby", "hi");
     house.reject(0, "no");
     house.cut(ann);
     let ann = house.log_in("ann");
+    house.mail.remove(&ann);
     house.say_again(ann, "#lobby", id, "hi");
-    assert_eq!(house.asked(), ["ann in #lobby: kind 1 \"hi\""]);
+    assert!(house.asks.is_empty());
+    assert_eq!(house.answered(ann), ["rejected"]);
+    assert!(house.heard(bob).is_empty());
+    // Said anew, it is another entry.
+    house.say(ann, "#lobby", "hi");
     house.pass(0);
     assert_eq!(house.heard(bob), ["3 ann: hi"]);
+}
+
+#[test]
+fn so_many_refusals_are_remembered_and_no_more() {
+    let (mut house, ann, _) = lobby();
+    house.wants(HookSet::ENTRY);
+    let first = house.say(ann, "#lobby", "hi");
+    house.reject(0, "no");
+    for _ in 0..limits::REJECTED {
+        house.say(ann, "#lobby", "hi");
+        house.reject(0, "no");
+    }
+    house.say_again(ann, "#lobby", first, "hi");
+    assert_eq!(house.asked().len(), 1);
 }
 
 #[test]

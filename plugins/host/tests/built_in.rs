@@ -1,0 +1,299 @@
+//! Plugins that a program brings with it: the same contract, without any file.
+
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::future::Future;
+use std::ptr;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use chat_engine::{
+    AccountName, Body, Client, ClientConfig, Command, Content, Event, Registration, RoomName,
+    Secret, Server, ServerConfig, Target, Trust,
+};
+use chat_plugin::abi;
+use chat_plugin::{Hook, Plugin, Setup, Verdict, capability, declare};
+use chat_plugins::{BuiltIn, Plugins, PluginsConfig, Settings};
+
+const ALL: u64 = capability::READ_TEXT | capability::MODIFY | capability::REJECT;
+
+/// Adds a letter to every text.
+struct Letter<const LETTER: char>;
+
+impl<const LETTER: char> Plugin for Letter<LETTER> {
+    fn init(setup: &mut Setup<'_, Self>) -> Result<Self, String> {
+        let priority = setup.host().config_as("wants", 0)?;
+        setup.entry(priority, Self::entry)?;
+        Ok(Self)
+    }
+}
+
+impl<const LETTER: char> Letter<LETTER> {
+    fn entry(&mut self, event: &chat_plugin::Event<'_>) -> Verdict {
+        match event.text() {
+            Some("panic") => panic!("as it was told"),
+            Some(text) => Verdict::modified(format!("{text}{LETTER}")),
+            None => Verdict::Pass,
+        }
+    }
+}
+
+static FIRST: abi::chat_plugin = declare!(Letter<'1'>, id: "org.example.first", name: "First",
+    version: "1", license: "MIT", capabilities: ALL);
+static SECOND: abi::chat_plugin = declare!(Letter<'2'>, id: "org.example.second", name: "Second",
+    version: "1", license: "MIT", capabilities: ALL);
+
+#[test]
+fn filters_are_a_fold_in_the_order_of_their_priorities() {
+    // Ties go by id; a plugin's own wish counts; the operator's word wins.
+    for (first, second, expected) in [
+        ("{}", "{}", "x12"),
+        ("{}", r#"{"wants":5}"#, "x21"),
+        (r#"{"priority":9}"#, r#"{"wants":5}"#, "x12"),
+        (r#"{"wants":1}"#, r#"{"priority":2}"#, "x21"),
+    ] {
+        let settings = BTreeMap::from([
+            ("first".to_owned(), settings(first)),
+            ("second".to_owned(), settings(second)),
+        ]);
+        let built_in = vec![
+            BuiltIn::new("second", &SECOND).unwrap(),
+            BuiltIn::new("first", &FIRST).unwrap(),
+        ];
+        talk(settings, built_in, async |ann, _| {
+            assert_eq!(say(&ann, "x").await.unwrap(), expected);
+            // Caught, counted, and passed over; the other one still works.
+            let text = say(&ann, "panic").await.unwrap();
+            assert!(
+                text == "panic1" || text == "panic2" || text == "panic",
+                "{text}"
+            );
+        });
+    }
+}
+
+/// Lets nobody in whose name begins with "mal".
+struct Door;
+
+impl Plugin for Door {
+    fn init(setup: &mut Setup<'_, Self>) -> Result<Self, String> {
+        setup.on(Hook::Login, 0, Self::login)?;
+        Ok(Self)
+    }
+}
+
+impl Door {
+    fn login(&mut self, event: &chat_plugin::Event<'_>) -> Verdict {
+        match event.from() {
+            Some(name) if name.starts_with("mal") => Verdict::reject("not you"),
+            Some("broken") => Verdict::Fault("it can't say".to_owned()),
+            _ => Verdict::Pass,
+        }
+    }
+}
+
+static DOOR: abi::chat_plugin = declare!(Door, id: "org.example.door", name: "Door",
+    version: "1", license: "MIT", capabilities: capability::REJECT);
+
+#[test]
+fn a_login_is_refused_by_word_and_by_fault() {
+    let built_in = vec![BuiltIn::new("door", &DOOR).unwrap()];
+    talk(BTreeMap::new(), built_in, async |ann, server| {
+        assert_eq!(say(&ann, "hello").await.unwrap(), "hello");
+        let refused = login(&server, "mallory").await.unwrap_err();
+        assert!(refused.contains("not you"), "{refused}");
+        // By default a login that nobody can judge is refused, for now.
+        let refused = login(&server, "broken").await.unwrap_err();
+        assert!(refused.starts_with("again in"), "{refused}");
+    });
+}
+
+// A plugin as C would write it: keeps its host beyond its own end, and hangs when told.
+
+static HOST: OnceLock<usize> = OnceLock::new();
+static GATE: Mutex<Option<Receiver<()>>> = Mutex::new(None);
+
+unsafe extern "C" fn bare_entry(
+    _: *mut c_void,
+    _: *const abi::chat_host,
+    event: *const abi::chat_plugin_event,
+) -> i32 {
+    // SAFETY: the server's event.
+    let event = unsafe { &*event };
+    let hangs = !event.text.is_null()
+        // SAFETY: its text ends with a NUL.
+        && unsafe { std::ffi::CStr::from_ptr(event.text) }.to_bytes() == b"hang";
+    if hangs {
+        let gate = GATE.lock().unwrap().take();
+        // Until the test lets go.
+        let _ = gate.map(|gate| gate.recv());
+    }
+    abi::CHAT_PASS
+}
+
+unsafe extern "C" fn bare_init(host: *const abi::chat_host, _: *mut *mut c_void) -> i32 {
+    HOST.get_or_init(|| host.addr());
+    // SAFETY: the table's own function.
+    unsafe { (*host).hook.unwrap()(host, abi::CHAT_HOOK_ENTRY, 0, Some(bare_entry)) }
+}
+
+static BARE: abi::chat_plugin = abi::chat_plugin {
+    size: size_of::<abi::chat_plugin>() as u32,
+    abi: abi::CHAT_PLUGIN_ABI,
+    id: c"org.example.bare".as_ptr(),
+    name: c"Bare".as_ptr(),
+    version: c"1".as_ptr(),
+    license: c"MIT".as_ptr(),
+    capabilities: abi::CHAT_CAP_READ_TEXT | abi::CHAT_CAP_SEND,
+    flags: 0,
+    init: Some(bare_init),
+    destroy: None,
+    save: None,
+    restore: None,
+};
+
+#[test]
+fn a_hung_plugin_is_retired_and_its_late_calls_are_told_so() {
+    let (release, gate): (Sender<()>, _) = channel();
+    *GATE.lock().unwrap() = Some(gate);
+    let settings = BTreeMap::from([("bare".to_owned(), settings(r#"{"deadline_ms":100}"#))]);
+    let built_in = vec![BuiltIn::new("bare", &BARE).unwrap()];
+    let plugins = Arc::new(Mutex::new(None));
+    let held = Arc::clone(&plugins);
+    talk_with(settings, built_in, held, async |ann, _| {
+        let host: *const abi::chat_host = ptr::with_exposed_provenance(*HOST.get().unwrap());
+        // SAFETY: the table lives as long as the process, whatever becomes of the plugin.
+        let send = |room: &std::ffi::CStr| unsafe {
+            (*host).send.unwrap()(host, room.as_ptr(), ptr::null(), c"late".as_ptr())
+        };
+        assert_eq!(say(&ann, "hang").await.unwrap(), "hang");
+        assert_eq!(say(&ann, "more").await.unwrap(), "more");
+        let item = plugins.lock().unwrap().as_ref().unwrap().list().remove(0);
+        assert_eq!(
+            (item.state.as_str(), item.errors),
+            ("tripped", 1),
+            "{item:?}"
+        );
+        assert!(item.why.contains("hangs in its entry hook"), "{item:?}");
+        assert_eq!(send(c"lobby"), abi::CHAT_RETIRED);
+        drop(release);
+    });
+}
+
+#[test]
+fn what_is_no_plugin_is_refused_at_once() {
+    // SAFETY: each is a whole description that lives, or NULL.
+    let refused =
+        |plugin: *const abi::chat_plugin| unsafe { BuiltIn::from_raw("x", plugin).unwrap_err() };
+    assert!(refused(ptr::null()).contains("no plugin"));
+    let newer = Box::leak(Box::new(abi::chat_plugin { abi: 2, ..BARE }));
+    assert!(refused(newer).contains("update the server"));
+    let odd = Box::leak(Box::new(abi::chat_plugin {
+        id: c"a b".as_ptr(),
+        ..BARE
+    }));
+    assert!(refused(odd).contains("org.example.shout"));
+    let dead = Box::leak(Box::new(abi::chat_plugin { init: None, ..BARE }));
+    assert!(refused(dead).contains("no init"));
+    assert!(
+        BuiltIn::new("two words", &BARE)
+            .unwrap_err()
+            .contains("name")
+    );
+}
+
+fn settings(json: &str) -> Settings {
+    let value: serde_json::Value = serde_json::from_str(json).unwrap();
+    Settings::read(value.as_object().unwrap()).unwrap()
+}
+
+fn talk<F: Future<Output = ()>>(
+    settings: BTreeMap<String, Settings>,
+    built_in: Vec<BuiltIn>,
+    script: impl FnOnce(Client, Server) -> F,
+) {
+    talk_with(settings, built_in, Arc::default(), script);
+}
+
+/// A server with plugins, and ann in it.
+fn talk_with<F: Future<Output = ()>>(
+    settings: BTreeMap<String, Settings>,
+    built_in: Vec<BuiltIn>,
+    held: Arc<Mutex<Option<Arc<Plugins>>>>,
+    script: impl FnOnce(Client, Server) -> F,
+) {
+    let plugins = Plugins::new(PluginsConfig {
+        settings,
+        built_in,
+        ..PluginsConfig::default()
+    });
+    *held.lock().unwrap() = Some(Arc::clone(&plugins));
+    smol::block_on(async {
+        let (server, work) = Server::start(ServerConfig {
+            listen: vec!["127.0.0.1:0".to_owned()],
+            registration: Registration::Open,
+            hooks: Some(plugins),
+            ..ServerConfig::default()
+        })
+        .await
+        .unwrap();
+        let serving = smol::spawn(work.run());
+        let ann = login(&server, "ann").await.unwrap();
+        script(ann, server.clone()).await;
+        server.drain().await;
+        serving.await;
+    });
+}
+
+async fn login(server: &Server, name: &str) -> Result<Client, String> {
+    let (client, work) = Client::open(ClientConfig {
+        password: Some(Secret::new("correct horse battery")),
+        register: true,
+        trust: Trust::Pinned(server.fingerprint().to_owned()),
+        ..ClientConfig::new(
+            server.addresses()[0].to_string(),
+            AccountName::new(name).unwrap(),
+        )
+    })
+    .await
+    .map_err(|error| error.to_string())?;
+    smol::spawn(work.run()).detach();
+    while let Some(event) = client.next_event().await {
+        match &event {
+            Event::Connected { .. } => return Ok(client),
+            Event::Reconnecting { .. } => return Err(format!("again in a while: {event:?}")),
+            Event::Closed {
+                error: Some(error), ..
+            } => return Err(error.to_string()),
+            _ => {}
+        }
+    }
+    Err("it ended".to_owned())
+}
+
+/// Says something and answers what the server made of it.
+async fn say(client: &Client, text: &str) -> Result<String, String> {
+    client
+        .command(Command::Send {
+            target: Target::Room(RoomName::new("lobby").unwrap()),
+            body: Body::text(text, None),
+            id: None,
+            label: String::new(),
+        })
+        .map_err(|error| error.to_string())?;
+    let until = Instant::now() + Duration::from_secs(60);
+    while let Some(event) = client.next_event().await {
+        assert!(Instant::now() < until, "nothing comes of {text}");
+        match event {
+            Event::Entry { entry, .. } => {
+                if let Content::Text(text) = entry.body.content() {
+                    return Ok(text.into_owned());
+                }
+            }
+            Event::Refused { refusal, .. } => return Err(refusal.to_string()),
+            _ => {}
+        }
+    }
+    Err("it ended".to_owned())
+}
