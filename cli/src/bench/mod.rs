@@ -8,6 +8,7 @@ mod files;
 mod lanes;
 mod link;
 mod meter;
+mod stopped;
 
 use std::cell::{Cell, RefCell};
 use std::net::ToSocketAddrs as _;
@@ -25,6 +26,7 @@ use smol::LocalExecutor;
 
 use self::link::{Host, Link};
 use self::meter::Usage;
+use self::stopped::StoppedReader;
 use crate::exit::Failure;
 use crate::url::Place;
 
@@ -57,8 +59,8 @@ pub(crate) struct BenchArgs {
     /// Direct conversations of two members each instead of rooms.
     #[arg(long)]
     direct: bool,
-    /// More members of each room that stop reading, as a stopped program does, until the others have
-    /// everything; then they must get all of it, too.
+    /// More members of each room, each a `chat-cli connect` that is stopped (SIGSTOP) until the others
+    /// have everything; then it must get all of it, too.
     #[arg(long, default_value_t = 0)]
     stopped: usize,
     /// Bytes of the file of the workload files, like 500M or 1G.
@@ -223,11 +225,9 @@ impl Load {
                 );
                 tasks.push(self.executor.spawn(work));
             }
-            for late in 0..args.stopped {
-                let number = (args.rooms + room) * args.members + late;
-                let mut link = self.enter(number).await?;
-                link.join(&name, false).await?;
-                stopped.push(link);
+            for number in 0..args.stopped {
+                let account = format!("stopped-{:x}-{room}-{number}", self.host.run);
+                stopped.push(StoppedReader::start(&args.invite, &account, &name)?);
             }
         }
         // What the joins brought is read by now; nothing of it is measured.
@@ -253,8 +253,8 @@ impl Load {
         }
         let memory_kib = self.server_usage().memory_kib;
         let mut thawed = 0;
-        for mut link in stopped {
-            thawed += read_all(&mut link, args.senders * args.messages).await?;
+        for reader in stopped {
+            thawed += reader.read_on(args.senders * args.messages)?;
         }
         let delivered = counts.delivered.get();
         let mut latencies = counts.latencies_us.take();
@@ -485,23 +485,6 @@ impl Client {
         }
         Ok(())
     }
-}
-
-/// Reads what waited for a member that did not read.
-async fn read_all(link: &mut Link, expected: usize) -> Result<usize> {
-    let mut count = 0;
-    while count < expected {
-        while let Some(message) = link.next()? {
-            count += usize::from(
-                matches!(message, ToClient::Entry(entry) if entry.body.kind == Kind::TEXT),
-            );
-        }
-        link.settle().await?;
-        if count < expected {
-            link.read().await?;
-        }
-    }
-    Ok(count)
 }
 
 fn print_table(report: &Value) {

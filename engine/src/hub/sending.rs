@@ -50,6 +50,8 @@ pub(super) struct Parked {
     /// The other account, where this would be a direct conversation's first entry.
     other: Option<AccountId>,
     send: Send,
+    /// What it would be refused for, if a second look-up finds nothing either.
+    refused: Option<Refusal>,
 }
 
 /// What waits for its turn.
@@ -132,6 +134,7 @@ impl Hub {
             conversation: place.conversation,
             other: place.other,
             send,
+            refused: None,
         };
         let Some(link) = self.links.get_mut(id) else {
             return;
@@ -201,7 +204,9 @@ impl Hub {
             }
             return false;
         }
-        self.judge(parked, out);
+        if let Some(candidate) = self.candidate(parked) {
+            self.judge(candidate, out);
+        }
         true
     }
 
@@ -282,6 +287,7 @@ impl Hub {
             hold.looking = false;
         }
         let is_blocked = link.blocked.contains_key(&conversation);
+        let is_second = parked.refused.is_some();
         let is_changing = self.is_changing(conversation, account);
         match known {
             Ok(Some((place, seq))) if place == conversation => {
@@ -302,18 +308,27 @@ impl Hub {
                 let refusal = Refusal::new(Code::AfterRefused).retry_in(500);
                 self.refuse_send(id, parked.send.request, refusal, out);
             }
-            Ok(None) if is_changing => {
-                let send = Send {
-                    again: false,
-                    ..parked.send
-                };
+            Ok(None) if is_changing && !is_second => {
                 if let Some(link) = self.links.get_mut(id) {
                     let hold = link.hold_or_new(conversation);
-                    hold.queue.push_front(Turn::Send(Parked { send, ..parked }));
+                    hold.queue.push_front(Turn::Send(parked));
                 }
                 return;
             }
-            Ok(None) => self.judge(parked, out),
+            Ok(None) => {
+                let (request, send_id) = (parked.send.request, parked.send.id);
+                if let Some(refusal) = parked.refused {
+                    self.refuse_send(id, request, refusal, out);
+                } else if let Some(candidate) = self.candidate(parked) {
+                    match self.admit(&candidate) {
+                        Err(refusal) if !refusal.is_retryable() => {
+                            let send = (request, send_id);
+                            return self.look_again(id, conversation, send, refusal, out);
+                        }
+                        _ => self.judge(candidate, out),
+                    }
+                }
+            }
             Err(fault) => {
                 let refusal = storage_refusal(&fault).retry_in(limits::BUSY_RETRY_MS);
                 self.refuse_send(id, parked.send.request, refusal, out);
@@ -324,19 +339,56 @@ impl Hub {
         self.release(id, conversation, out);
     }
 
-    /// Decides about a send, and appends it, asks about it, or refuses it.
-    fn judge(&mut self, parked: Parked, out: &mut Vec<Effect>) {
-        let (link, request) = (parked.link, parked.send.request);
-        let Some(from) = self.links.get(link).map(|link| link.account) else {
+    /// Looks a send up once more before it is refused for good: it may have come into the log after the
+    /// first look-up, from a link that is gone, and before that for which it is refused now.
+    fn look_again(
+        &mut self,
+        id: LinkId,
+        conversation: ConversationId,
+        (request, send_id): (RequestId, SendId),
+        refusal: Refusal,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        let candidate = Candidate {
-            from,
+        let account = link.account;
+        if let Some(hold) = link.hold_mut(conversation) {
+            hold.looking = true;
+        }
+        let parked = Parked {
+            link: id,
+            conversation,
+            other: None,
+            send: Send {
+                request,
+                target: Target::Conversation(conversation),
+                id: send_id,
+                again: true,
+                body: Body::default(),
+            },
+            refused: Some(refusal),
+        };
+        let load = Load::Lookup(account, send_id);
+        self.load(load, Pending::Lookup(Box::new(parked)), out);
+    }
+
+    fn candidate(&self, parked: Parked) -> Option<Candidate> {
+        let (link, request) = (parked.link, parked.send.request);
+        Some(Candidate {
+            from: self.links.get(link)?.account,
             conversation: parked.conversation,
             other: parked.other,
             id: parked.send.id,
             body: parked.send.body,
             origin: Origin::Send { link, request },
+        })
+    }
+
+    /// Decides about a send, and appends it, asks about it, or refuses it.
+    fn judge(&mut self, candidate: Candidate, out: &mut Vec<Effect>) {
+        let Origin::Send { link, .. } = candidate.origin else {
+            return;
         };
         if self.draining.is_some() {
             let refusal = Refusal::new(Code::Draining).retry_in(limits::BUSY_RETRY_MS);

@@ -153,6 +153,28 @@ fn a_read_that_is_ahead_of_the_tail_shows_nothing_after_a_kick() {
     assert_eq!(heard.len(), 301);
 }
 
+/// The first look-up began before the send was committed, and its answer came after the kick: the send was
+/// refused, though it stood in the log.
+#[test]
+fn a_send_that_was_in_time_is_acknowledged_after_a_kick() {
+    let mut house = House::new();
+    let (ann, bob) = (house.register("ann"), house.register("bob"));
+    house.room("lobby", &[ann, bob]);
+    house.hold_writes = true;
+    let id = house.say(bob, "#lobby", "in time");
+    let device = house.cut(bob);
+    let bob = house.log_in_with("bob", &device);
+    house.hold_reads = true;
+    house.say_again(bob, "#lobby", id, "in time");
+    house.commit();
+    house.change(ann, "lobby", Some("bob"), Change::Kicked);
+    house.answer_reads();
+    assert_eq!(house.answered(bob), ["ack 3"]);
+    let late = house.new_id();
+    house.say_again(bob, "#lobby", late, "too late");
+    assert_eq!(house.answered(bob), ["not_a_member"]);
+}
+
 /// What nobody listened to was not remembered: memory must not answer for it afterwards. Here the
 /// last seat went when its owner left the room, and the ring stayed.
 #[test]
