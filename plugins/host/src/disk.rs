@@ -226,11 +226,19 @@ impl Disk {
     }
 }
 
-impl Drop for Disk {
-    fn drop(&mut self) {
+impl Disk {
+    /// Nothing is kept any more; what was to go with the process goes.
+    pub(crate) fn end(&self) {
         if self.passing {
+            // What can't be removed is in the system's folder for such things.
             let _ = fs::remove_dir_all(&self.root);
         }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -518,6 +518,8 @@ impl Shared {
         drop(desk);
         self.disk.write(&changes);
         self.disk.forget_suspects();
+        // A thread that is stuck in a plugin may hold the rest for ever.
+        self.disk.end();
     }
 }
 
