@@ -28,18 +28,16 @@ struct Args {
     messages: usize,
 }
 
-/// Reads every byte of every text, as a filter must.
+/// Looks through all of every text for a word that is not there. It does little else, so that the figures
+/// are those of the way to a plugin and back.
 const PLUGIN: &str = r#"
 #include <chat_plugin.h>
-static uint64_t sum;
+#include <string.h>
 static chat_verdict look(void *self, const chat_host *host, const chat_plugin_event *event)
 {
-    uint64_t i;
     (void)self;
     (void)host;
-    for (i = 0; event->text != NULL && i < event->text_len; i++)
-        sum = sum * 31 + (unsigned char)event->text[i];
-    return sum == 42 ? CHAT_FAULT : CHAT_PASS;
+    return event->text != NULL && strstr(event->text, "spam") != NULL ? CHAT_FAULT : CHAT_PASS;
 }
 static chat_status init(const chat_host *host, void **self)
 {
