@@ -555,7 +555,10 @@ impl Agent {
                 (AfterSave::Canceled(command, settled), _) => {
                     // Even if the item comes again at the next start, nothing sends it in this run.
                     let answer = Answer::Done;
-                    for (command, label) in callers_of(settled.callers, settled.label) {
+                    // A send has one outcome, and this one had it.
+                    let told = settled.failed && settled.callers.is_empty();
+                    let callers = callers_of(settled.callers, settled.label);
+                    for (command, label) in callers.into_iter().filter(|_| !told) {
                         self.queue.push(Event::Canceled {
                             command,
                             label,
