@@ -57,7 +57,7 @@ pub(super) struct Parked {
 /// What waits for its turn.
 #[derive(Debug)]
 pub(super) enum Turn {
-    Send(Parked),
+    Send(Box<Parked>),
     Change(Box<Wish>),
 }
 
@@ -142,7 +142,7 @@ impl Hub {
         if let Some(hold) = link.hold_mut(parked.conversation)
             && hold.holds_up()
         {
-            hold.queue.push_back(Turn::Send(parked));
+            hold.queue.push_back(Turn::Send(Box::new(parked)));
             return;
         }
         self.consider(parked, out);
@@ -200,7 +200,7 @@ impl Hub {
             // Its membership changes right now: what it may do depends on that entry's place.
             if let Some(link) = self.links.get_mut(id) {
                 let hold = link.hold_or_new(conversation);
-                hold.queue.push_front(Turn::Send(parked));
+                hold.queue.push_front(Turn::Send(Box::new(parked)));
             }
             return false;
         }
@@ -263,7 +263,7 @@ impl Hub {
             {
                 None => return,
                 Some(Turn::Send(parked)) => {
-                    if !self.consider(parked, out) {
+                    if !self.consider(*parked, out) {
                         return;
                     }
                 }
@@ -311,7 +311,7 @@ impl Hub {
             Ok(None) if is_changing && !is_second => {
                 if let Some(link) = self.links.get_mut(id) {
                     let hold = link.hold_or_new(conversation);
-                    hold.queue.push_front(Turn::Send(parked));
+                    hold.queue.push_front(Turn::Send(Box::new(parked)));
                 }
                 return;
             }
