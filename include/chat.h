@@ -92,6 +92,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "chat_plugin.h"
+
 /** The version of this header, as text. */
 #define CHAT_VERSION "0.1.0"
 /** The version of this header: major * 1000000 + minor * 1000 + patch. */
@@ -124,15 +126,8 @@ typedef struct chat_event chat_event;
 typedef struct chat_server chat_server;
 
 /**
- * What became of a call or a request. 0 is success, everything else is a positive number that never
- * changes its meaning. The ranges say whose fault it is: 1-19 the caller, 20-29 nobody (it ended),
- * 30-39 the link, 40-49 the other end, 50-59 this machine, 90-99 this library, 100-199 the server said
- * no. Numbers that you don't know may come from later versions: treat them by their range.
- */
-typedef int32_t chat_status;
-
-/**
- * How grave a line of the log is.
+ * How grave a line of the log is: CHAT_LOG_ERROR, CHAT_LOG_WARN, CHAT_LOG_INFO, CHAT_LOG_DEBUG, or
+ * CHAT_LOG_TRACE.
  */
 typedef int32_t chat_log_level;
 
@@ -153,7 +148,7 @@ typedef void (*chat_log_fn)(void *user,
 typedef int32_t chat_event_type;
 
 /**
- * Bits of `chat_event_flags`.
+ * Bits of `chat_event_flags`. CHAT_FLAG_ONLINE is one more.
  */
 typedef uint32_t chat_flags;
 
@@ -390,16 +385,6 @@ typedef int32_t chat_rights;
 typedef int32_t chat_change;
 
 /**
- * It worked.
- */
-#define CHAT_OK 0
-
-/**
- * The call makes no sense here or now: from inside of a callback, before or after its time.
- */
-#define CHAT_MISUSE 1
-
-/**
  * An argument is NULL that must not be, or has a value that doesn't exist.
  */
 #define CHAT_INVALID 2
@@ -408,16 +393,6 @@ typedef int32_t chat_change;
  * The handle is none, was freed, or is of another kind.
  */
 #define CHAT_BAD_HANDLE 3
-
-/**
- * A text is not UTF-8.
- */
-#define CHAT_BAD_UTF8 4
-
-/**
- * A text or a length is above its limit.
- */
-#define CHAT_TOO_LONG 5
 
 /**
  * That is no name of an account or a room.
@@ -430,19 +405,9 @@ typedef int32_t chat_change;
 #define CHAT_BAD_ADDRESS 7
 
 /**
- * Too much waits for replies, or too many events wait to be taken. Take events, then try again.
- */
-#define CHAT_FULL 8
-
-/**
  * Somebody else is at it: another thread waits for events, or another process has the folder.
  */
 #define CHAT_BUSY 9
-
-/**
- * There is no open request with that number.
- */
-#define CHAT_NOT_FOUND 10
 
 /**
  * This version can't do that.
@@ -785,26 +750,6 @@ typedef int32_t chat_change;
 #define CHAT_REFUSED_OTHER 199
 
 /**
- * Something failed that somebody should look at.
- */
-#define CHAT_LOG_ERROR 1
-
-/**
- * Something is not as it should be, and was dealt with.
- */
-#define CHAT_LOG_WARN 2
-
-/**
- * Something worth knowing happened.
- */
-#define CHAT_LOG_INFO 3
-
-/**
- * For those who look for a fault.
- */
-#define CHAT_LOG_DEBUG 4
-
-/**
  * Everything.
  */
 #define CHAT_LOG_TRACE 5
@@ -1044,11 +989,6 @@ typedef int32_t chat_change;
  * Anybody may join.
  */
 #define CHAT_FLAG_PUBLIC 8
-
-/**
- * It is connected.
- */
-#define CHAT_FLAG_ONLINE 16
 
 /**
  * It is the device that asks.

@@ -5,6 +5,9 @@ import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HEADER = ROOT / "include/chat.h"
+# chat.h includes it: what both programs and plugins use is there.
+PLUGIN = ROOT / "include/chat_plugin.h"
+FOR_PLUGINS = r"(PLUGIN|HOOK|KIND|CAP|FLAG)_(?!ONLINE)|PASS|MODIFIED|REJECT|HANDLED|DEFER$"
 
 
 def functions():
@@ -22,8 +25,8 @@ def functions():
 
 def constants():
     """Name without `CHAT_` to number."""
-    found = re.findall(r"^#define CHAT_([A-Z0-9_]+) (\d+)$", HEADER.read_text(), flags=re.M)
-    return {name: int(value) for name, value in found}
+    own, shared = (re.findall(r"^#define CHAT_([A-Z0-9_]+) (\d+)$", file.read_text(), flags=re.M) for file in (HEADER, PLUGIN))
+    return {name: int(value) for name, value in own + [pair for pair in shared if not re.match(FOR_PLUGINS, pair[0])]}
 
 
 def word_for(c_type):

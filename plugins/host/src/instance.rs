@@ -600,9 +600,9 @@ pub(crate) fn checked(bytes: &[u8], most: usize) -> Result<String, abi::chat_sta
     if bytes.len() > most {
         return Err(abi::CHAT_TOO_LONG);
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| abi::CHAT_NOT_TEXT)?;
+    let text = std::str::from_utf8(bytes).map_err(|_| abi::CHAT_BAD_UTF8)?;
     match text.contains('\0') {
-        true => Err(abi::CHAT_NOT_TEXT),
+        true => Err(abi::CHAT_BAD_UTF8),
         false => Ok(text.to_owned()),
     }
 }
