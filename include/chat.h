@@ -2794,6 +2794,28 @@ chat_status chat_server_new(const struct chat_server_options *options,
 CHAT_API chat_status chat_server_start(struct chat_server *server);
 
 /**
+ * Adds a plugin that this program brings with it: the very struct that chat_plugin.h has for files, filled
+ * in by hand or by CHAT_PLUGIN_DECLARE. It runs in this process, on threads that a server with plugins has
+ * for them, so a crash of it is a crash of the program. Its NAME is what follows the last dot of its id: it
+ * sends as `plugin.NAME`. What it logs goes to chat_set_log. When its `init` fails, the server does without
+ * it, and the log says why.
+ *
+ * @param server The server. It must not have started.
+ * @param plugin Must stay as it is until the process ends, with all that it points to.
+ * @param config_json An object with what `[plugin.NAME]` has in a configuration file: `priority`, `on_error`,
+ *        `deadline_ms`, `capabilities`, and what the plugin itself asks for; NULL: nothing.
+ * @return CHAT_OK; CHAT_MISUSE when the server has started; CHAT_INVALID about the plugin or the settings,
+ *         and chat_last_error says what; CHAT_BAD_JSON; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BUSY when there
+ *         is one of that name; CHAT_FULL with too many; CHAT_CLOSED
+ * @threadsafe yes
+ * @since 0.1
+ */
+CHAT_API
+chat_status chat_server_add_plugin(struct chat_server *server,
+                                   const chat_plugin *plugin,
+                                   const char *config_json);
+
+/**
  * Where it listens.
  *
  * @param server The server.

@@ -161,6 +161,7 @@ i32 server_start handle
 text server_address handle u32
 text server_fingerprint handle
 i32 server_serve_fd handle i32
+i32 server_add_plugin handle pointer text
 i32 server_next_event handle i32 out
 i32 server_fd handle
 i32 server_set_wakeup handle wakeup_fn pointer
@@ -777,6 +778,10 @@ class Server(_Queue):
     @property
     def fingerprint(self):
         return _call("server_fingerprint", self._handle).decode()
+
+    def add_plugin(self, plugin, config_json=None):
+        """Adds a plugin that another library in this process made: its address, as an int or a ctypes pointer."""
+        self._do("add_plugin", plugin, config_json)
 
     def serve_fd(self, descriptor):
         """Serves a connected socket, which is the server's from now on: `socket.detach()` gives it."""

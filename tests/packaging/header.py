@@ -34,6 +34,7 @@ def word_for(c_type):
     words = {
         "void": "void", "int32_t": "i32", "uint32_t": "u32", "int64_t": "i64", "uint64_t": "u64", "size_t": "size",
         "const char *": "text", "char *": "string", "const uint8_t *": "bytes", "void *": "pointer",
+        "const chat_plugin *": "pointer",
         "chat_log_fn": "log_fn", "chat_wakeup_fn": "wakeup_fn",
         "chat_flags": "u32", "chat_registration": "u32", "chat_trust": "u32",
     }
