@@ -542,8 +542,8 @@ pub unsafe extern "C" fn chat_server_members(
     })
 }
 
-/// Puts an account out of a room; it may come back. Not in this version: the reply is
-/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+/// Puts an account out of a room; it may come back. It is done in the name of the reserved account
+/// `server`, whatever roles there are.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -576,8 +576,8 @@ pub unsafe extern "C" fn chat_server_kick(
     })
 }
 
-/// Puts or keeps an account out of a room for good. Not in this version: the reply is
-/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+/// Puts or keeps an account out of a room for good. It is done in the name of the reserved account
+/// `server`, whatever roles there are.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -610,8 +610,8 @@ pub unsafe extern "C" fn chat_server_ban(
     })
 }
 
-/// Lets a banned account come back. Not in this version: the reply is
-/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+/// Lets a banned account come back. It is done in the name of the reserved account
+/// `server`, whatever roles there are.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -644,8 +644,8 @@ pub unsafe extern "C" fn chat_server_unban(
     })
 }
 
-/// Forbids an account to send in a room. Not in this version: the reply is
-/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+/// Forbids an account to send in a room. It is done in the name of the reserved account
+/// `server`, whatever roles there are.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -680,8 +680,8 @@ pub unsafe extern "C" fn chat_server_mute(
     })
 }
 
-/// Lets a muted account send again. Not in this version: the reply is
-/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+/// Lets a muted account send again. It is done in the name of the reserved account
+/// `server`, whatever roles there are.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -714,8 +714,8 @@ pub unsafe extern "C" fn chat_server_unmute(
     })
 }
 
-/// Gives a member of a room another role. Not in this version: the reply is
-/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+/// Gives a member of a room another role. It is done in the name of the reserved account
+/// `server`, whatever roles there are.
 ///
 /// @param server The server.
 /// @param room The room.

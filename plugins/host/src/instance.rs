@@ -342,6 +342,10 @@ impl Instance {
     }
 }
 
+/// All that there ever were: late calls of a plugin may reach any of them, and tools that look for lost
+/// memory see that it is not.
+static HOSTS: Mutex<Vec<&'static Host>> = Mutex::new(Vec::new());
+
 impl Host {
     fn leak(start: &Start, capabilities: u64, services: Box<dyn Services>) -> &'static Self {
         let texts = [&start.version, &start.name, &start.state_dir].map(|text| c_string(text));
@@ -368,10 +372,12 @@ impl Host {
             _texts: texts,
         }));
         // SAFETY: it was allocated right here, and nobody else knows it yet; nothing ever frees it.
-        unsafe {
+        let host: &'static Self = unsafe {
             (*host).table.ctx = host.cast();
             &*host
-        }
+        };
+        lock(&HOSTS).push(host);
+        host
     }
 
     /// From now on nothing that the plugin asks for counts.
