@@ -3079,8 +3079,8 @@ chat_status chat_server_members(struct chat_server *server,
                                 uint64_t *request);
 
 /**
- * Puts an account out of a room; it may come back. Not in this version: the reply is
- * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+ * Puts an account out of a room; it may come back. It is done in the name of the reserved account
+ * `server`, whatever roles there are.
  *
  * @param server The server.
  * @param room The room.
@@ -3097,8 +3097,8 @@ chat_status chat_server_kick(struct chat_server *server,
                              uint64_t *request);
 
 /**
- * Puts or keeps an account out of a room for good. Not in this version: the reply is
- * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+ * Puts or keeps an account out of a room for good. It is done in the name of the reserved account
+ * `server`, whatever roles there are.
  *
  * @param server The server.
  * @param room The room.
@@ -3115,8 +3115,8 @@ chat_status chat_server_ban(struct chat_server *server,
                             uint64_t *request);
 
 /**
- * Lets a banned account come back. Not in this version: the reply is
- * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+ * Lets a banned account come back. It is done in the name of the reserved account
+ * `server`, whatever roles there are.
  *
  * @param server The server.
  * @param room The room.
@@ -3133,8 +3133,8 @@ chat_status chat_server_unban(struct chat_server *server,
                               uint64_t *request);
 
 /**
- * Forbids an account to send in a room. Not in this version: the reply is
- * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+ * Forbids an account to send in a room. It is done in the name of the reserved account
+ * `server`, whatever roles there are.
  *
  * @param server The server.
  * @param room The room.
@@ -3153,8 +3153,8 @@ chat_status chat_server_mute(struct chat_server *server,
                              uint64_t *request);
 
 /**
- * Lets a muted account send again. Not in this version: the reply is
- * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+ * Lets a muted account send again. It is done in the name of the reserved account
+ * `server`, whatever roles there are.
  *
  * @param server The server.
  * @param room The room.
@@ -3171,8 +3171,8 @@ chat_status chat_server_unmute(struct chat_server *server,
                                uint64_t *request);
 
 /**
- * Gives a member of a room another role. Not in this version: the reply is
- * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+ * Gives a member of a room another role. It is done in the name of the reserved account
+ * `server`, whatever roles there are.
  *
  * @param server The server.
  * @param room The room.
