@@ -42,7 +42,7 @@ REALNAME := libchat.so.$(VERSION)
 # What the Rust part of a static link needs from the system, as `rustc --print native-static-libs` says.
 STATIC_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
-HEADERS := include/chat.h include/chat.hpp plugins/abi/include/chat_plugin.h
+HEADERS := include/chat.h include/chat.hpp include/chat_plugin.h
 # The directories in a file that may be moved are relative to it.
 relative = $(shell realpath -m --relative-to=$(1) $(2))
 

@@ -92,6 +92,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "chat_plugin.h"
+
 /** The version of this header, as text. */
 #define CHAT_VERSION "0.1.0"
 /** The version of this header: major * 1000000 + minor * 1000 + patch. */
@@ -124,15 +126,8 @@ typedef struct chat_event chat_event;
 typedef struct chat_server chat_server;
 
 /**
- * What became of a call or a request. 0 is success, everything else is a positive number that never
- * changes its meaning. The ranges say whose fault it is: 1-19 the caller, 20-29 nobody (it ended),
- * 30-39 the link, 40-49 the other end, 50-59 this machine, 90-99 this library, 100-199 the server said
- * no. Numbers that you don't know may come from later versions: treat them by their range.
- */
-typedef int32_t chat_status;
-
-/**
- * How grave a line of the log is.
+ * How grave a line of the log is: CHAT_LOG_ERROR, CHAT_LOG_WARN, CHAT_LOG_INFO, CHAT_LOG_DEBUG, or
+ * CHAT_LOG_TRACE.
  */
 typedef int32_t chat_log_level;
 
@@ -153,7 +148,7 @@ typedef void (*chat_log_fn)(void *user,
 typedef int32_t chat_event_type;
 
 /**
- * Bits of `chat_event_flags`.
+ * Bits of `chat_event_flags`. CHAT_FLAG_ONLINE is one more.
  */
 typedef uint32_t chat_flags;
 
@@ -390,16 +385,6 @@ typedef int32_t chat_rights;
 typedef int32_t chat_change;
 
 /**
- * It worked.
- */
-#define CHAT_OK 0
-
-/**
- * The call makes no sense here or now: from inside of a callback, before or after its time.
- */
-#define CHAT_MISUSE 1
-
-/**
  * An argument is NULL that must not be, or has a value that doesn't exist.
  */
 #define CHAT_INVALID 2
@@ -408,16 +393,6 @@ typedef int32_t chat_change;
  * The handle is none, was freed, or is of another kind.
  */
 #define CHAT_BAD_HANDLE 3
-
-/**
- * A text is not UTF-8.
- */
-#define CHAT_BAD_UTF8 4
-
-/**
- * A text or a length is above its limit.
- */
-#define CHAT_TOO_LONG 5
 
 /**
  * That is no name of an account or a room.
@@ -430,19 +405,9 @@ typedef int32_t chat_change;
 #define CHAT_BAD_ADDRESS 7
 
 /**
- * Too much waits for replies, or too many events wait to be taken. Take events, then try again.
- */
-#define CHAT_FULL 8
-
-/**
  * Somebody else is at it: another thread waits for events, or another process has the folder.
  */
 #define CHAT_BUSY 9
-
-/**
- * There is no open request with that number.
- */
-#define CHAT_NOT_FOUND 10
 
 /**
  * This version can't do that.
@@ -785,26 +750,6 @@ typedef int32_t chat_change;
 #define CHAT_REFUSED_OTHER 199
 
 /**
- * Something failed that somebody should look at.
- */
-#define CHAT_LOG_ERROR 1
-
-/**
- * Something is not as it should be, and was dealt with.
- */
-#define CHAT_LOG_WARN 2
-
-/**
- * Something worth knowing happened.
- */
-#define CHAT_LOG_INFO 3
-
-/**
- * For those who look for a fault.
- */
-#define CHAT_LOG_DEBUG 4
-
-/**
  * Everything.
  */
 #define CHAT_LOG_TRACE 5
@@ -1044,11 +989,6 @@ typedef int32_t chat_change;
  * Anybody may join.
  */
 #define CHAT_FLAG_PUBLIC 8
-
-/**
- * It is connected.
- */
-#define CHAT_FLAG_ONLINE 16
 
 /**
  * It is the device that asks.
@@ -2854,6 +2794,28 @@ chat_status chat_server_new(const struct chat_server_options *options,
 CHAT_API chat_status chat_server_start(struct chat_server *server);
 
 /**
+ * Adds a plugin that this program brings with it: the very struct that chat_plugin.h has for files, filled
+ * in by hand or by CHAT_PLUGIN_DECLARE. It runs in this process, on threads that a server with plugins has
+ * for them, so a crash of it is a crash of the program. Its NAME is what follows the last dot of its id: it
+ * sends as `plugin.NAME`. What it logs goes to chat_set_log. When its `init` fails, the server does without
+ * it, and the log says why.
+ *
+ * @param server The server. It must not have started.
+ * @param plugin Must stay as it is until the process ends, with all that it points to.
+ * @param config_json An object with what `[plugin.NAME]` has in a configuration file: `priority`, `on_error`,
+ *        `deadline_ms`, `capabilities`, and what the plugin itself asks for; NULL: nothing.
+ * @return CHAT_OK; CHAT_MISUSE when the server has started; CHAT_INVALID about the plugin or the settings,
+ *         and chat_last_error says what; CHAT_BAD_JSON; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BUSY when there
+ *         is one of that name; CHAT_FULL with too many; CHAT_CLOSED
+ * @threadsafe yes
+ * @since 0.1
+ */
+CHAT_API
+chat_status chat_server_add_plugin(struct chat_server *server,
+                                   const chat_plugin *plugin,
+                                   const char *config_json);
+
+/**
  * Where it listens.
  *
  * @param server The server.
@@ -3117,8 +3079,8 @@ chat_status chat_server_members(struct chat_server *server,
                                 uint64_t *request);
 
 /**
- * Puts an account out of a room; it may come back. Not in this version: the reply is
- * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+ * Puts an account out of a room; it may come back. It is done in the name of the reserved account
+ * `server`, whatever roles there are.
  *
  * @param server The server.
  * @param room The room.
@@ -3135,8 +3097,8 @@ chat_status chat_server_kick(struct chat_server *server,
                              uint64_t *request);
 
 /**
- * Puts or keeps an account out of a room for good. Not in this version: the reply is
- * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+ * Puts or keeps an account out of a room for good. It is done in the name of the reserved account
+ * `server`, whatever roles there are.
  *
  * @param server The server.
  * @param room The room.
@@ -3153,8 +3115,8 @@ chat_status chat_server_ban(struct chat_server *server,
                             uint64_t *request);
 
 /**
- * Lets a banned account come back. Not in this version: the reply is
- * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+ * Lets a banned account come back. It is done in the name of the reserved account
+ * `server`, whatever roles there are.
  *
  * @param server The server.
  * @param room The room.
@@ -3171,8 +3133,8 @@ chat_status chat_server_unban(struct chat_server *server,
                               uint64_t *request);
 
 /**
- * Forbids an account to send in a room. Not in this version: the reply is
- * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+ * Forbids an account to send in a room. It is done in the name of the reserved account
+ * `server`, whatever roles there are.
  *
  * @param server The server.
  * @param room The room.
@@ -3191,8 +3153,8 @@ chat_status chat_server_mute(struct chat_server *server,
                              uint64_t *request);
 
 /**
- * Lets a muted account send again. Not in this version: the reply is
- * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+ * Lets a muted account send again. It is done in the name of the reserved account
+ * `server`, whatever roles there are.
  *
  * @param server The server.
  * @param room The room.
@@ -3209,8 +3171,8 @@ chat_status chat_server_unmute(struct chat_server *server,
                                uint64_t *request);
 
 /**
- * Gives a member of a room another role. Not in this version: the reply is
- * CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+ * Gives a member of a room another role. It is done in the name of the reserved account
+ * `server`, whatever roles there are.
  *
  * @param server The server.
  * @param room The room.

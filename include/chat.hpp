@@ -595,6 +595,10 @@ public:
     outcome stop() { return act(chat_server_stop); }
     std::string address(std::uint32_t index = 0) const { return chat_server_address(handle(), index); }
     std::string fingerprint() const { return chat_server_fingerprint(handle()); }
+    outcome add_plugin(const chat_plugin &plugin, const char *config_json = nullptr)
+    {
+        return act(chat_server_add_plugin, &plugin, config_json);
+    }
     outcome serve_fd(int fd) { return act(chat_server_serve_fd, fd); }
     int fd() const { return chat_server_fd(handle()); }
     outcome set_wakeup(chat_wakeup_fn callback, void *user = nullptr)

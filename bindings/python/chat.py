@@ -161,6 +161,7 @@ i32 server_start handle
 text server_address handle u32
 text server_fingerprint handle
 i32 server_serve_fd handle i32
+i32 server_add_plugin handle pointer text
 i32 server_next_event handle i32 out
 i32 server_fd handle
 i32 server_set_wakeup handle wakeup_fn pointer
@@ -188,8 +189,8 @@ i32 server_backup handle text out
 
 _CONSTANTS = """
 OK=0 MISUSE=1 INVALID=2 BAD_HANDLE=3 BAD_UTF8=4 TOO_LONG=5 BAD_NAME=6 BAD_ADDRESS=7 FULL=8 BUSY=9
-NOT_FOUND=10 NOT_SUPPORTED=11 FORKED=12 BAD_JSON=13 BAD_OPTIONS=14 EMPTY=15 CLOSED=20 CANCELED=21
-TIMEOUT=22 PENDING=23 CANNOT_CONNECT=30 LOST=31 SILENT=32 BYE=33 PROTOCOL=40 BAD_VERSION=41
+NOT_FOUND=10 NOT_SUPPORTED=11 FORKED=12 BAD_JSON=13 BAD_OPTIONS=14 EMPTY=15 DENIED=16 CLOSED=20 CANCELED=21
+TIMEOUT=22 PENDING=23 TOO_LATE=24 RETIRED=25 CANNOT_CONNECT=30 LOST=31 SILENT=32 BYE=33 PROTOCOL=40 BAD_VERSION=41
 UNKNOWN_KEY=42 WRONG_KEY=43 LOCAL=50 TOO_NEW=51 INTERNAL=90 PANIC=91 REFUSED_LOGIN_FAILED=101
 REFUSED_NAME_TAKEN=102 REFUSED_BAD_NAME=103 REFUSED_REGISTRATION_CLOSED=104
 REFUSED_INVITE_REQUIRED=105 REFUSED_BAD_INVITE=106 REFUSED_BAD_PASSWORD=107
@@ -777,6 +778,10 @@ class Server(_Queue):
     @property
     def fingerprint(self):
         return _call("server_fingerprint", self._handle).decode()
+
+    def add_plugin(self, plugin, config_json=None):
+        """Adds a plugin that another library in this process made: its address, as an int or a ctypes pointer."""
+        self._do("add_plugin", plugin, config_json)
 
     def serve_fd(self, descriptor):
         """Serves a connected socket, which is the server's from now on: `socket.detach()` gives it."""

@@ -173,7 +173,7 @@ fn filled(template: &str, name: &str) -> String {
     template.replace("NAME", name)
 }
 
-const HEADER: &str = include_str!("../../plugins/abi/include/chat_plugin.h");
+const HEADER: &str = include_str!("../../include/chat_plugin.h");
 const C_SOURCE: &str = include_str!("../templates/plugin.c");
 const C_MAKEFILE: &str = include_str!("../templates/Makefile");
 const RUST_MANIFEST: &str = include_str!("../templates/Cargo.toml.in");

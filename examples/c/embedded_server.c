@@ -14,6 +14,25 @@
 
 #include "printable.h"
 
+/* A plugin of the program: refuses what is all in capitals. */
+static chat_verdict entry(void *self, const chat_host *host, const chat_plugin_event *event)
+{
+    (void)self;
+    if (event->text == NULL || strpbrk(event->text, "abcdefghijklmnopqrstuvwxyz")
+        || !strpbrk(event->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+        return CHAT_PASS;
+    host->set_reason(host, event, "no need to shout");
+    return CHAT_REJECT;
+}
+
+static chat_status begin(const chat_host *host, void **self)
+{
+    (void)self;
+    return host->hook(host, CHAT_HOOK_ENTRY, 0, entry);
+}
+
+CHAT_PLUGIN_DECLARE("org.example.calm", "Calm", "1.0", "MIT", CHAT_CAP_READ_TEXT | CHAT_CAP_REJECT, begin, NULL);
+
 static int start_server(chat_server **server)
 {
     const char *listen[] = {"127.0.0.1:0"}; /* port 0: any that is free */
@@ -24,7 +43,9 @@ static int start_server(chat_server **server)
     options.listen_count = 1;
     options.registration = CHAT_REGISTRATION_OPEN;
     /* Without options.data everything is in memory, and gone with the program. */
-    if (chat_server_new(&options, server) != CHAT_OK || chat_server_start(*server) != CHAT_OK) {
+    if (chat_server_new(&options, server) != CHAT_OK
+        || chat_server_add_plugin(*server, &chat_plugin_v1, NULL) != CHAT_OK
+        || chat_server_start(*server) != CHAT_OK) {
         fprintf(stderr, "embedded_server: %s\n", chat_last_error());
         return -1;
     }

@@ -16,6 +16,8 @@ use chat_engine::{
     AccountName, Admin, AdminAnswer, Change, Error, Registration, Retention, Rights, Role,
     RoomName, ServerConfig, ServerDriver, StorePlace,
 };
+use chat_plugin_abi::chat_plugin;
+use chat_plugins::{BuiltIn, NotAdded, Plugins, PluginsConfig, Settings};
 use futures_lite::FutureExt as _;
 use rustix::net::SocketType;
 use serde_json::{Value, json};
@@ -27,7 +29,8 @@ use crate::event::{self, Field, Record};
 use crate::guard::{self, Callback, Fault, Outcome, may_wait};
 use crate::input::{self, invalid};
 use crate::status::{
-    self, CHAT_CLOSED, CHAT_FULL, CHAT_INTERNAL, CHAT_OK, CHAT_PANIC, CHAT_TIMEOUT,
+    self, CHAT_BAD_JSON, CHAT_BUSY, CHAT_CLOSED, CHAT_FULL, CHAT_INTERNAL, CHAT_INVALID,
+    CHAT_MISUSE, CHAT_OK, CHAT_PANIC, CHAT_TIMEOUT,
 };
 use crate::{handle, json, limits, link, options, runtime};
 
@@ -38,6 +41,7 @@ pub(crate) struct Server(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     engine: chat_engine::Server,
+    plugins: Arc<Plugins>,
     desk: Arc<Desk>,
     state: Mutex<State>,
     poisoned: AtomicBool,
@@ -162,6 +166,18 @@ fn registration(registration: u32) -> Outcome<Registration> {
 
 impl Server {
     pub(crate) fn open(config: ServerConfig) -> Outcome<Self> {
+        let data = match &config.store {
+            StorePlace::Folder(folder) => Some(folder.clone()),
+            _ => None,
+        };
+        let plugins = Plugins::new(PluginsConfig {
+            data,
+            ..PluginsConfig::default()
+        });
+        let config = ServerConfig {
+            hooks: Some(plugins.clone()),
+            ..config
+        };
         let start = chat_engine::Server::start(config);
         let (engine, driver) = runtime::wait("making a server", start)??;
         let text = |text: String| CString::new(text).unwrap_or_default();
@@ -177,6 +193,7 @@ impl Server {
             state: Mutex::new(state),
             poisoned: AtomicBool::new(false),
             done: AtomicBool::new(false),
+            plugins,
             engine,
         })))
     }
@@ -194,6 +211,48 @@ impl Server {
         self.0.check_open(&state)?;
         self.0.start(&mut state);
         Ok(())
+    }
+
+    /// Adds a plugin of the program.
+    ///
+    /// # Safety
+    ///
+    /// As `BuiltIn::from_raw` says.
+    pub(crate) unsafe fn add_plugin(
+        &self,
+        plugin: *const chat_plugin,
+        config: Option<&str>,
+    ) -> Outcome<()> {
+        if plugin.is_null() {
+            return Err(invalid("`plugin` is NULL"));
+        }
+        let table: serde_json::Map<String, Value> = serde_json::from_str(config.unwrap_or("{}"))
+            .map_err(|error| {
+                Fault::new(
+                    CHAT_BAD_JSON,
+                    format!("`config_json` is no object: {error}"),
+                )
+            })?;
+        let settings = Settings::read(&table).map_err(|why| Fault::new(CHAT_INVALID, why))?;
+        // SAFETY: as the caller promises.
+        let plugin =
+            unsafe { BuiltIn::by_id(plugin) }.map_err(|why| Fault::new(CHAT_INVALID, why))?;
+        let state = self.0.lock();
+        self.0.check_open(&state)?;
+        let started = || Fault::new(CHAT_MISUSE, "plugins are added before the server starts");
+        if state.driver.is_none() {
+            return Err(started());
+        }
+        self.0
+            .plugins
+            .add(plugin, settings)
+            .map_err(|why| match why {
+                NotAdded::Started => started(),
+                NotAdded::Known => Fault::new(CHAT_BUSY, "there is a plugin of that name already"),
+                NotAdded::TooMany => {
+                    Fault::new(CHAT_FULL, "there are as many plugins as a server takes")
+                }
+            })
     }
 
     pub(crate) fn address(&self, index: u32) -> *const c_char {

@@ -4,33 +4,22 @@ use std::ffi::CStr;
 
 use chat_engine::{Code, Error, LinkFault, Misuse};
 
-/// What became of a call or a request. 0 is success, everything else is a positive number that never
-/// changes its meaning. The ranges say whose fault it is: 1-19 the caller, 20-29 nobody (it ended),
-/// 30-39 the link, 40-49 the other end, 50-59 this machine, 90-99 this library, 100-199 the server said
-/// no. Numbers that you don't know may come from later versions: treat them by their range.
-pub type chat_status = i32;
-/// It worked.
-pub const CHAT_OK: chat_status = 0;
-/// The call makes no sense here or now: from inside of a callback, before or after its time.
-pub const CHAT_MISUSE: chat_status = 1;
+// The ones that plugins meet, too, and the type itself: chat.h includes chat_plugin.h.
+pub use chat_plugin_abi::{
+    CHAT_BAD_UTF8, CHAT_DENIED, CHAT_FULL, CHAT_MISUSE, CHAT_NOT_FOUND, CHAT_OK, CHAT_RETIRED,
+    CHAT_TOO_LATE, CHAT_TOO_LONG, chat_status,
+};
+
 /// An argument is NULL that must not be, or has a value that doesn't exist.
 pub const CHAT_INVALID: chat_status = 2;
 /// The handle is none, was freed, or is of another kind.
 pub const CHAT_BAD_HANDLE: chat_status = 3;
-/// A text is not UTF-8.
-pub const CHAT_BAD_UTF8: chat_status = 4;
-/// A text or a length is above its limit.
-pub const CHAT_TOO_LONG: chat_status = 5;
 /// That is no name of an account or a room.
 pub const CHAT_BAD_NAME: chat_status = 6;
 /// That is no HOST:PORT, chat:// link or fingerprint.
 pub const CHAT_BAD_ADDRESS: chat_status = 7;
-/// Too much waits for replies, or too many events wait to be taken. Take events, then try again.
-pub const CHAT_FULL: chat_status = 8;
 /// Somebody else is at it: another thread waits for events, or another process has the folder.
 pub const CHAT_BUSY: chat_status = 9;
-/// There is no open request with that number.
-pub const CHAT_NOT_FOUND: chat_status = 10;
 /// This version can't do that.
 pub const CHAT_NOT_SUPPORTED: chat_status = 11;
 /// This process was forked from one that used the library. Only the parent can use it.
@@ -180,16 +169,19 @@ const OWN: &[(chat_status, &CStr, &CStr, bool)] = &[
     (CHAT_BAD_ADDRESS, c"CHAT_BAD_ADDRESS", c"that is no address, link or fingerprint", false),
     (CHAT_FULL, c"CHAT_FULL", c"too much is waiting; take events, then try again", true),
     (CHAT_BUSY, c"CHAT_BUSY", c"somebody else is using it", true),
-    (CHAT_NOT_FOUND, c"CHAT_NOT_FOUND", c"there is no open request with that number", false),
+    (CHAT_NOT_FOUND, c"CHAT_NOT_FOUND", c"there is nothing of that name or number", false),
     (CHAT_NOT_SUPPORTED, c"CHAT_NOT_SUPPORTED", c"this version can't do that", false),
     (CHAT_FORKED, c"CHAT_FORKED", c"this process was forked from one that used the library; start it anew by exec to use it here", false),
     (CHAT_BAD_JSON, c"CHAT_BAD_JSON", c"the line is no request", false),
     (CHAT_BAD_OPTIONS, c"CHAT_BAD_OPTIONS", c"the options are of another version, or not initialized", false),
     (CHAT_EMPTY, c"CHAT_EMPTY", c"there is nothing to send", false),
+    (CHAT_DENIED, c"CHAT_DENIED", c"the plugin did not declare the capability for that", false),
     (CHAT_CLOSED, c"CHAT_CLOSED", c"it is closed", false),
     (CHAT_CANCELED, c"CHAT_CANCELED", c"the request was canceled", false),
     (CHAT_TIMEOUT, c"CHAT_TIMEOUT", c"there was no answer in time", true),
     (CHAT_PENDING, c"CHAT_PENDING", c"it stays in the outbox and is sent at the next start", false),
+    (CHAT_TOO_LATE, c"CHAT_TOO_LATE", c"it was decided meanwhile", false),
+    (CHAT_RETIRED, c"CHAT_RETIRED", c"the plugin was stopped or replaced", false),
     (CHAT_CANNOT_CONNECT, c"CHAT_CANNOT_CONNECT", c"cannot connect", true),
     (CHAT_LOST, c"CHAT_LOST", c"the connection was lost", true),
     (CHAT_SILENT, c"CHAT_SILENT", c"the other end does not answer", true),

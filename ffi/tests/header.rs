@@ -78,6 +78,8 @@ fn preamble() -> String {
     let number = parts[0] * 1_000_000 + parts[1] * 1_000 + parts[2];
     format!(
         "#include <stddef.h>\n#include <stdint.h>\n
+#include \"chat_plugin.h\"
+
 /** The version of this header, as text. */
 #define CHAT_VERSION \"{version}\"
 /** The version of this header: major * 1000000 + minor * 1000 + patch. */

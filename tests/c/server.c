@@ -135,15 +135,40 @@ int main(void)
     CHECK_OK(chat_event_free(event));
     CHECK_OK(chat_server_members(server, "nowhere", NULL, &number));
     CHECK_IS(status_of(server_reply(server, number)), CHAT_REFUSED_NO_SUCH_ROOM);
+    DONE(server, chat_server_mute(server, "lobby", "bob", 60, request));
+    CHECK_OK(chat_client_send(bob, "lobby", "may I?", NULL, &number));
+    CHECK_IS(status_of(reply_to(bob, number)), CHAT_REFUSED_MUTED);
+    DONE(server, chat_server_unmute(server, "lobby", "bob", request));
+    DONE(server, chat_server_role(server, "lobby", "bob", CHAT_ROLE_OWNER, request));
+    DONE(server, chat_server_kick(server, "lobby", "bob", request));
+    CHECK_OK(chat_server_kick(server, "lobby", "bob", &number));
+    CHECK_IS(status_of(server_reply(server, number)), CHAT_REFUSED_NOT_A_MEMBER);
+    DONE(server, chat_server_ban(server, "lobby", "bob", request));
+    CHECK_OK(chat_client_join(bob, "lobby", &number));
+    CHECK_IS(status_of(reply_to(bob, number)), CHAT_REFUSED_BANNED);
+    DONE(server, chat_server_unban(server, "lobby", "bob", request));
+    CHECK_OK(chat_client_join(bob, "lobby", &number));
+    CHECK_OK(status_of(reply_to(bob, number)));
+    event = next_of(dan, CHAT_EVENT_MEMBER); /* those of joining come first */
+    while (chat_event_change(event) != CHAT_CHANGE_MUTED) {
+        CHECK_OK(chat_event_free(event));
+        event = next_of(dan, CHAT_EVENT_MEMBER);
+    }
+    CHECK_TEXT(chat_event_from(event), "server");
+    CHECK_TEXT(chat_event_account(event), "bob");
+    CHECK_OK(chat_event_free(event));
+    CHECK_OK(chat_server_kick(server, "nowhere", "bob", &number));
+    CHECK_IS(status_of(server_reply(server, number)), CHAT_REFUSED_NO_SUCH_ROOM);
+    CHECK_IS(chat_server_add_account(server, "server", NULL, CHAT_RIGHTS_USER, &number), CHAT_BAD_NAME);
     chat_server_stats stats;
     CHECK_OK(chat_server_stats_init(&stats, sizeof stats));
     CHECK_OK(chat_server_get_stats(server, &stats));
-    CHECK(stats.accounts == 3 && stats.rooms == 1 && stats.links == 3 && stats.entries >= 4);
+    CHECK(stats.accounts == 4 && stats.rooms == 1 && stats.links == 3 && stats.entries >= 4);
     CHECK(stats.size == sizeof stats);
     stats.size = 24; /* an older program knows two fields only */
     stats.links = 77;
     CHECK_OK(chat_server_get_stats(server, &stats));
-    CHECK(stats.links == 77 && stats.accounts == 3);
+    CHECK(stats.links == 77 && stats.accounts == 4);
 
     /* Who may register is changed while it runs. */
     login = client_options(server, "eve");

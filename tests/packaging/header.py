@@ -5,6 +5,9 @@ import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HEADER = ROOT / "include/chat.h"
+# chat.h includes it: what both programs and plugins use is there.
+PLUGIN = ROOT / "include/chat_plugin.h"
+FOR_PLUGINS = r"(PLUGIN|HOOK|KIND|CAP|FLAG)_(?!ONLINE)|PASS|MODIFIED|REJECT|HANDLED|DEFER$"
 
 
 def functions():
@@ -22,8 +25,8 @@ def functions():
 
 def constants():
     """Name without `CHAT_` to number."""
-    found = re.findall(r"^#define CHAT_([A-Z0-9_]+) (\d+)$", HEADER.read_text(), flags=re.M)
-    return {name: int(value) for name, value in found}
+    own, shared = (re.findall(r"^#define CHAT_([A-Z0-9_]+) (\d+)$", file.read_text(), flags=re.M) for file in (HEADER, PLUGIN))
+    return {name: int(value) for name, value in own + [pair for pair in shared if not re.match(FOR_PLUGINS, pair[0])]}
 
 
 def word_for(c_type):
@@ -31,6 +34,7 @@ def word_for(c_type):
     words = {
         "void": "void", "int32_t": "i32", "uint32_t": "u32", "int64_t": "i64", "uint64_t": "u64", "size_t": "size",
         "const char *": "text", "char *": "string", "const uint8_t *": "bytes", "void *": "pointer",
+        "const chat_plugin *": "pointer",
         "chat_log_fn": "log_fn", "chat_wakeup_fn": "wakeup_fn",
         "chat_flags": "u32", "chat_registration": "u32", "chat_trust": "u32",
     }

@@ -298,8 +298,6 @@ class OtherLanguages(Staged):
         for number, names in enumerate((("chat.h", "chat_plugin.h"), ("chat_plugin.h", "chat.h"))):
             both.append(self.folder / f"both{number}.c")
             both[-1].write_text("".join(f"#include <{name}>\n" for name in names) + "int main(void) { return CHAT_OK; }\n")
-        if "chat_plugin.h" not in header.HEADER.read_text():
-            both = [plain, plain]  # until chat.h includes it, nobody has a reason to use the two together
         strict = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", f"-I{self.prefix}/include", "-fsyntax-only"]
         for compilers, file, standards, more in (
             (("gcc", "clang"), plain, ("c99", "c11", "c17"), ["-Wstrict-prototypes", "-Wmissing-prototypes"]),

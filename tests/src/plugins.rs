@@ -91,7 +91,7 @@ impl Plugins {
                 "-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
             ])
             .arg("-I")
-            .arg(root().join("plugins/abi/include"))
+            .arg(root().join("include"))
             .arg(&path)
             .arg("-o")
             .arg(&file)

@@ -737,7 +737,7 @@ fn compile(
         .args([
             "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread", "-I",
         ])
-        .arg(root().join("plugins/abi/include"))
+        .arg(root().join("include"))
         .args(flags)
         .arg(root().join("tests/plugins").join(source))
         .arg("-o")

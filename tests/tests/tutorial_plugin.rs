@@ -107,7 +107,7 @@ fn the_first_plugin_has_twenty_lines_and_all_of_them_are_c_and_cpp_without_a_war
                     "-fPIC",
                     "-I",
                 ])
-                .arg(root().join("plugins/abi/include"))
+                .arg(root().join("include"))
                 .arg(&source)
                 .arg("-o")
                 .arg(home.path().join("plugin.so"))

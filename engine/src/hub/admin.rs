@@ -4,13 +4,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::login::{invite_hash, password_fits};
-use super::{Effect, Hub, Pending, limits};
+use super::membership::{By, Wish};
+use super::{Effect, Hub, Pending, limits, storage_refusal};
 use crate::id::AccountId;
 use crate::model::{
     Account, AccountItem, AccountName, Admin, AdminAnswer, ByeReason, Code, Invite, PresenceState,
-    Refusal,
+    Refusal, Rights,
 };
-use crate::port::{DirectoryChange, Write};
+use crate::port::{DirectoryChange, Fault, Write};
 
 impl Hub {
     pub(super) fn handle_admin(&mut self, id: u64, wish: Admin, out: &mut Vec<Effect>) {
@@ -92,7 +93,7 @@ impl Hub {
                 let answer = self.operator_members(&room, after.as_deref())?;
                 out.push(Effect::Admin(id, Ok(answer)));
             }
-            Admin::Change { .. } => return Err(Code::NotSupported.into()),
+            Admin::Change { .. } => self.operator_change(id, wish, out)?,
             Admin::SetRegistration(registration) => {
                 self.policy.registration = registration;
                 out.push(Effect::Admin(id, Ok(AdminAnswer::Done)));
@@ -140,6 +141,74 @@ impl Hub {
             }
         }
         Ok(())
+    }
+
+    /// A membership as the operator wants it, in the name of the server's own account. The first change
+    /// makes that account.
+    fn operator_change(
+        &mut self,
+        id: u64,
+        wish: Admin,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let Some(actor) = self.accounts.id_of(&AccountName::server()) else {
+            let account = Account {
+                id: AccountId(self.random.number()),
+                name: AccountName::server(),
+                verifier: None,
+                rights: Rights::User,
+                created: self.now.date,
+            };
+            let change = DirectoryChange::AddAccount(account);
+            self.write(
+                Write::Change(vec![change]),
+                Pending::Operator(id, wish),
+                out,
+            );
+            return Ok(());
+        };
+        let Admin::Change {
+            room,
+            account,
+            change,
+            role,
+            seconds,
+        } = wish
+        else {
+            return Err(Code::Internal.into());
+        };
+        let conversation = self.room_names.get(&room).copied();
+        let conversation = conversation.ok_or_else(|| Refusal::new(Code::NoSuchRoom))?;
+        let wish = Wish {
+            by: By::Operator(id),
+            actor,
+            account: Some(account),
+            change,
+            role,
+            seconds,
+            vetted: false,
+        };
+        if self.wish_change(conversation, wish, out)?.is_some() {
+            out.push(Effect::Admin(id, Ok(AdminAnswer::Done)));
+        }
+        Ok(())
+    }
+
+    /// The server's own account is made, or it could not be. Another wish may have made it meanwhile.
+    pub(super) fn operator_made(
+        &mut self,
+        id: u64,
+        wish: Admin,
+        failed: Option<&Fault>,
+        out: &mut Vec<Effect>,
+    ) {
+        match (self.accounts.id_of(&AccountName::server()), failed) {
+            (Some(_), _) => self.handle_admin(id, wish, out),
+            (None, failed) => {
+                let refusal = failed.map_or_else(|| Code::Internal.into(), storage_refusal);
+                out.push(Effect::Admin(id, Err(refusal)));
+            }
+        }
     }
 
     fn known(&self, name: &AccountName) -> Result<AccountId, Refusal> {

@@ -101,8 +101,9 @@ impl Hub {
             room.remember(entry, counted);
         }
         self.fan_out(entry, out);
-        if let Some(Origin::Change(_, subject) | Origin::Server(subject)) =
-            append.map(|append| append.origin)
+        if let Some(
+            Origin::Change(_, subject) | Origin::Operator(_, subject) | Origin::Server(subject),
+        ) = append.map(|append| append.origin)
         {
             self.change_settled(entry.conversation, subject, out);
         }

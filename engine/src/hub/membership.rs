@@ -9,16 +9,15 @@ use super::{
 };
 use crate::id::{AccountId, Epoch};
 use crate::model::{
-    AccountName, Answer, Body, Change, Code, Entry, GapReason, History, MemberChange, Refusal,
-    Rights, Role, Room, RoomName, Standing, Target, ToClient, UnixTime,
+    AccountName, AdminAnswer, Answer, Body, Change, Code, Entry, GapReason, History, MemberChange,
+    Refusal, Rights, Role, Room, RoomName, Standing, Target, ToClient, UnixTime,
 };
 use crate::port::{DirectoryChange, HookSet, MemberUpdate, SpanUpdate, Write};
 
 /// A membership change that waits for another one of its room.
 #[derive(Debug)]
 pub(super) struct Wish {
-    /// Who asked; `None` is the server itself, for the lobby.
-    pub(super) asked: Option<Asked>,
+    pub(super) by: By,
     pub(super) actor: AccountId,
     pub(super) account: Option<AccountName>,
     pub(super) change: Change,
@@ -26,6 +25,17 @@ pub(super) struct Wish {
     pub(super) seconds: u64,
     /// Plugins were asked about it.
     pub(super) vetted: bool,
+}
+
+/// Who wants a membership changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum By {
+    /// Somebody, by a request.
+    Link(Asked),
+    /// The operator, by this wish.
+    Operator(u64),
+    /// The server itself, for the lobby.
+    Server,
 }
 
 /// What a change comes to.
@@ -171,7 +181,7 @@ impl Hub {
             return;
         }
         let wish = Wish {
-            asked: None,
+            by: By::Server,
             actor: account,
             account: None,
             change: Change::Joined,
@@ -234,7 +244,7 @@ impl Hub {
     ) -> Result<Option<Answer>, Refusal> {
         let conversation = self.find_room(target, asked.account)?;
         let wish = Wish {
-            asked: Some(asked),
+            by: By::Link(asked),
             actor: asked.account,
             account: account.cloned(),
             change,
@@ -298,9 +308,10 @@ impl Hub {
         }
         let changes = vec![decision.update(conversation)];
         let subject = decision.subject;
-        let origin = match wish.asked {
-            Some(asked) => Origin::Change(asked, subject),
-            None => Origin::Server(subject),
+        let origin = match wish.by {
+            By::Link(asked) => Origin::Change(asked, subject),
+            By::Operator(id) => Origin::Operator(id, subject),
+            By::Server => Origin::Server(subject),
         };
         self.enter_change(
             wish.actor,
@@ -430,10 +441,11 @@ impl Hub {
         actor: AccountId,
         now: Decision,
     ) -> Result<Option<Decision>, Refusal> {
-        if !room.is_in(actor) {
+        let is_operator = self.is_operator(actor);
+        if !is_operator && !room.is_in(actor) {
             return Err(Code::NotAMember.into());
         }
-        if !room.record.public && self.role_in(room, actor) < Role::Moderator {
+        if !is_operator && !room.record.public && self.role_in(room, actor) < Role::Moderator {
             return Err(Refusal::because(
                 Code::Forbidden,
                 "only moderators invite into this room",
@@ -465,10 +477,11 @@ impl Hub {
         let Some(role) = role else {
             return Err(Code::BadRole.into());
         };
-        if !room.is_in(actor) {
+        let is_operator = self.is_operator(actor);
+        if !is_operator && !room.is_in(actor) {
             return Err(Code::NotAMember.into());
         }
-        if self.role_in(room, actor) < Role::Owner {
+        if !is_operator && self.role_in(room, actor) < Role::Owner {
             return Err(Refusal::because(Code::Forbidden, "only owners give roles"));
         }
         if now.standing != Standing::In {
@@ -487,6 +500,9 @@ impl Hub {
         actor: AccountId,
         subject: &Decision,
     ) -> Result<(), Refusal> {
+        if self.is_operator(actor) {
+            return Ok(());
+        }
         if !room.is_in(actor) {
             return Err(Code::NotAMember.into());
         }
@@ -519,6 +535,11 @@ impl Hub {
         } else {
             role
         }
+    }
+
+    /// Whether this is the server's own account, which is in no room and may do everything in each.
+    fn is_operator(&self, account: AccountId) -> bool {
+        self.accounts.id_of(&AccountName::server()) == Some(account)
     }
 
     pub(super) fn is_admin(&self, account: AccountId) -> bool {
@@ -593,11 +614,27 @@ impl Hub {
             let Some(wish) = room.waiting.pop_front() else {
                 return;
             };
-            let asked = wish.asked;
-            let answer = self.decide_change(conversation, wish, out).transpose();
-            if let (Some(asked), Some(answer)) = (asked, answer) {
-                self.answer(asked, answer, out);
+            let by = wish.by;
+            if let Some(answer) = self.decide_change(conversation, wish, out).transpose() {
+                self.answer_change(by, answer, out);
             }
+        }
+    }
+
+    /// Tells who wanted a change what came of it.
+    pub(super) fn answer_change(
+        &mut self,
+        by: By,
+        answer: Result<Answer, Refusal>,
+        out: &mut Vec<Effect>,
+    ) {
+        match (by, answer) {
+            (By::Link(asked), answer) => self.answer(asked, answer, out),
+            (By::Operator(id), answer) => {
+                out.push(Effect::Admin(id, answer.map(|_| AdminAnswer::Done)));
+            }
+            (By::Server, Err(refusal)) => tracing::debug!(%refusal, "not put into the lobby"),
+            (By::Server, Ok(_)) => {}
         }
     }
 

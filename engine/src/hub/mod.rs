@@ -535,6 +535,7 @@ impl Hub {
                     Some(Pending::AdminWrite(id, answer)) => {
                         out.push(Effect::Admin(id, Ok(answer)));
                     }
+                    Some(Pending::Operator(id, wish)) => self.operator_made(id, wish, None, out),
                     Some(Pending::Voice(plugin)) => self.voice_opened(&plugin, None, out),
                     _ => {}
                 }
@@ -569,6 +570,9 @@ impl Hub {
                         fault => storage_refusal(&fault),
                     };
                     out.push(Effect::Admin(id, Err(refusal)));
+                }
+                Some(Pending::Operator(id, wish)) => {
+                    self.operator_made(id, wish, Some(&fault), out);
                 }
                 Some(Pending::Voice(plugin)) => self.voice_opened(&plugin, Some(&fault), out),
                 Some(Pending::Cursors(cursors)) => {
@@ -802,6 +806,8 @@ enum Pending {
     AdminHash(u64, Admin),
     /// A change is written for the operator.
     AdminWrite(u64, AdminAnswer),
+    /// The server's own account is made, for this wish.
+    Operator(u64, Admin),
     /// The account of a plugin is made.
     Voice(PluginName),
     /// Cursors are written.

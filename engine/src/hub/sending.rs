@@ -12,7 +12,8 @@ use super::{
 };
 use crate::id::{AccountId, BlobId, RequestId};
 use crate::model::{
-    Answer, Body, ByeReason, Code, Entry, Extensions, Kind, Refusal, Send, Target, ToClient,
+    AdminAnswer, Answer, Body, ByeReason, Code, Entry, Extensions, Kind, Refusal, Send, Target,
+    ToClient,
 };
 use crate::port::{Append, Fault, HookSet, Write};
 
@@ -34,6 +35,8 @@ pub(super) enum Origin {
     Send { link: LinkId, request: RequestId },
     /// A request for a change of this account's membership.
     Change(Asked, AccountId),
+    /// A wish of the operator for a change of this account's membership.
+    Operator(u64, AccountId),
     /// The server itself changes this account's membership.
     Server(AccountId),
     /// A plugin with this account said it, under this token.
@@ -477,7 +480,7 @@ impl Hub {
                 }
             }
             Origin::Say(account, token) => self.said(account, token, Err(refusal), out),
-            Origin::Change(..) | Origin::Server(_) | Origin::File(..) => {}
+            Origin::Change(..) | Origin::Operator(..) | Origin::Server(_) | Origin::File(..) => {}
         }
     }
 
@@ -646,6 +649,10 @@ impl Hub {
                 self.answer(asked, Ok(Answer::Entered { conversation, seq }), out);
                 self.change_settled(append.conversation, subject, out);
             }
+            Origin::Operator(id, subject) => {
+                out.push(Effect::Admin(id, Ok(AdminAnswer::Done)));
+                self.change_settled(append.conversation, subject, out);
+            }
             Origin::Server(subject) => self.change_settled(append.conversation, subject, out),
             Origin::File(asked, blob) => {
                 self.file_entered(asked, blob, (conversation, seq), false, out);
@@ -693,6 +700,10 @@ impl Hub {
                 self.answer(asked, Err(refusal), out);
                 self.change_settled(append.conversation, subject, out);
             }
+            Origin::Operator(id, subject) => {
+                out.push(Effect::Admin(id, Err(storage_refusal(fault))));
+                self.change_settled(append.conversation, subject, out);
+            }
             Origin::Server(subject) => self.change_settled(append.conversation, subject, out),
             Origin::Say(account, token) => {
                 let refusal = storage_refusal(fault);
@@ -728,6 +739,7 @@ impl Hub {
                 };
                 self.answer(asked, Ok(answer), out);
             }
+            Origin::Operator(id, _) => out.push(Effect::Admin(id, Ok(AdminAnswer::Done))),
             Origin::Server(_) => {}
             Origin::File(asked, blob) => {
                 let place = (entry.conversation, entry.seq);

@@ -74,10 +74,9 @@ impl Hub {
         wish: Wish,
         out: &mut Vec<Effect>,
     ) {
-        let asked = wish.asked;
-        let answer = self.wish_change(conversation, wish, out).transpose();
-        if let (Some(asked), Some(answer)) = (asked, answer) {
-            self.answer(asked, answer, out);
+        let by = wish.by;
+        if let Some(answer) = self.wish_change(conversation, wish, out).transpose() {
+            self.answer_change(by, answer, out);
         }
     }
 
@@ -96,12 +95,9 @@ impl Hub {
             room.asking.swap_remove(index);
         }
         let refusal = refusal(verdict).filter(|_| wish.change != Change::Left);
-        match (refusal, wish.asked) {
-            (Some(refusal), Some(asked)) => self.answer(asked, Err(refusal), out),
-            (Some(refusal), None) => {
-                tracing::debug!(account = %actor, %refusal, "not put into the lobby");
-            }
-            (None, _) => {
+        match refusal {
+            Some(refusal) => self.answer_change(wish.by, Err(refusal), out),
+            None => {
                 let wish = Wish {
                     vetted: true,
                     ..wish

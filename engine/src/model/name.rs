@@ -43,7 +43,7 @@ impl AccountName {
     /// [`BadName`] says which rule it breaks.
     pub fn new(text: &str) -> Result<Self, BadName> {
         let name = normalize(text)?;
-        if name.starts_with(PLUGIN) {
+        if name.starts_with(PLUGIN) || name == SERVER {
             return Err(BadName::Reserved);
         }
         Ok(Self(name.into()))
@@ -59,6 +59,12 @@ impl AccountName {
             return Err(BadName::Empty);
         }
         Ok(Self(normalize(&format!("{PLUGIN}{name}"))?.into()))
+    }
+
+    /// The reserved name of the server's own account, in whose name the operator changes memberships.
+    #[must_use]
+    pub fn server() -> Self {
+        Self(SERVER.into())
     }
 
     /// NAME, if this is the account of a plugin: a program and not a person.
@@ -152,6 +158,8 @@ impl std::error::Error for BadName {}
 
 /// How the names of plugins' accounts begin.
 const PLUGIN: &str = "plugin.";
+/// The name of the server's own account.
+const SERVER: &str = "server";
 
 fn normalize(text: &str) -> Result<String, BadName> {
     // Far above any name, and bounds the work of the Unicode tables.
@@ -188,6 +196,8 @@ mod tests {
         assert_eq!(AccountName::new("a\u{0}b"), Err(BadName::Character));
         assert_eq!(AccountName::new("a/b"), Err(BadName::Character));
         assert_eq!(AccountName::new("plugin.dice"), Err(BadName::Reserved));
+        assert_eq!(AccountName::new("Server"), Err(BadName::Reserved));
+        assert_eq!(AccountName::server().as_str(), "server");
         let dice = AccountName::plugin("dice").unwrap();
         assert_eq!(
             (dice.as_str(), dice.plugin_name()),

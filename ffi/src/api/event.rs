@@ -117,7 +117,10 @@ pub const CHAT_CHANGE_MUTED: chat_change = 8;
 /// May send again.
 pub const CHAT_CHANGE_UNMUTED: chat_change = 9;
 
-/// Bits of `chat_event_flags`.
+// It means the same to plugins, and is in chat_plugin.h.
+pub use chat_plugin_abi::CHAT_FLAG_ONLINE;
+
+/// Bits of `chat_event_flags`. CHAT_FLAG_ONLINE is one more.
 pub type chat_flags = u32;
 /// The text was edited.
 pub const CHAT_FLAG_EDITED: chat_flags = 1;
@@ -127,8 +130,6 @@ pub const CHAT_FLAG_DELETED: chat_flags = 2;
 pub const CHAT_FLAG_JOINED: chat_flags = 4;
 /// Anybody may join.
 pub const CHAT_FLAG_PUBLIC: chat_flags = 8;
-/// It is connected.
-pub const CHAT_FLAG_ONLINE: chat_flags = 16;
 /// It is the device that asks.
 pub const CHAT_FLAG_THIS: chat_flags = 32;
 /// It may not send; `until_ms` says until when, 0: for ever.

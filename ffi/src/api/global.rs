@@ -6,16 +6,12 @@ use crate::guard::{self, guard};
 use crate::status::{self, chat_status};
 use crate::{input, log, output};
 
-/// How grave a line of the log is.
+// The graver ones are in chat_plugin.h.
+pub use chat_plugin_abi::{CHAT_LOG_DEBUG, CHAT_LOG_ERROR, CHAT_LOG_INFO, CHAT_LOG_WARN};
+
+/// How grave a line of the log is: CHAT_LOG_ERROR, CHAT_LOG_WARN, CHAT_LOG_INFO, CHAT_LOG_DEBUG, or
+/// CHAT_LOG_TRACE.
 pub type chat_log_level = i32;
-/// Something failed that somebody should look at.
-pub const CHAT_LOG_ERROR: chat_log_level = 1;
-/// Something is not as it should be, and was dealt with.
-pub const CHAT_LOG_WARN: chat_log_level = 2;
-/// Something worth knowing happened.
-pub const CHAT_LOG_INFO: chat_log_level = 3;
-/// For those who look for a fault.
-pub const CHAT_LOG_DEBUG: chat_log_level = 4;
 /// Everything.
 pub const CHAT_LOG_TRACE: chat_log_level = 5;
 

@@ -3,6 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use chat_engine::Change;
+use chat_plugin_abi::chat_plugin;
 
 use super::event::chat_event;
 use super::global::chat_wakeup_fn;
@@ -141,6 +142,35 @@ pub unsafe extern "C" fn chat_server_new(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_start(server: *mut chat_server) -> chat_status {
     guard(|| handle::server(server)?.start())
+}
+
+/// Adds a plugin that this program brings with it: the very struct that chat_plugin.h has for files, filled
+/// in by hand or by CHAT_PLUGIN_DECLARE. It runs in this process, on threads that a server with plugins has
+/// for them, so a crash of it is a crash of the program. Its NAME is what follows the last dot of its id: it
+/// sends as `plugin.NAME`. What it logs goes to chat_set_log. When its `init` fails, the server does without
+/// it, and the log says why.
+///
+/// @param server The server. It must not have started.
+/// @param plugin Must stay as it is until the process ends, with all that it points to.
+/// @param config_json An object with what `[plugin.NAME]` has in a configuration file: `priority`, `on_error`,
+///        `deadline_ms`, `capabilities`, and what the plugin itself asks for; NULL: nothing.
+/// @return CHAT_OK; CHAT_MISUSE when the server has started; CHAT_INVALID about the plugin or the settings,
+///         and chat_last_error says what; CHAT_BAD_JSON; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BUSY when there
+///         is one of that name; CHAT_FULL with too many; CHAT_CLOSED
+/// @threadsafe yes
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_add_plugin(
+    server: *mut chat_server,
+    plugin: *const chat_plugin,
+    config_json: *const c_char,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: the caller promises that a non-NULL `config_json` ends with NUL.
+        let config = unsafe { input::text_if(config_json, input::JSON) }?;
+        // SAFETY: the caller promises that a non-NULL `plugin` is one, and stays.
+        unsafe { handle::server(server)?.add_plugin(plugin, config) }
+    })
 }
 
 /// Where it listens.
@@ -512,8 +542,8 @@ pub unsafe extern "C" fn chat_server_members(
     })
 }
 
-/// Puts an account out of a room; it may come back. Not in this version: the reply is
-/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+/// Puts an account out of a room; it may come back. It is done in the name of the reserved account
+/// `server`, whatever roles there are.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -546,8 +576,8 @@ pub unsafe extern "C" fn chat_server_kick(
     })
 }
 
-/// Puts or keeps an account out of a room for good. Not in this version: the reply is
-/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+/// Puts or keeps an account out of a room for good. It is done in the name of the reserved account
+/// `server`, whatever roles there are.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -580,8 +610,8 @@ pub unsafe extern "C" fn chat_server_ban(
     })
 }
 
-/// Lets a banned account come back. Not in this version: the reply is
-/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+/// Lets a banned account come back. It is done in the name of the reserved account
+/// `server`, whatever roles there are.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -614,8 +644,8 @@ pub unsafe extern "C" fn chat_server_unban(
     })
 }
 
-/// Forbids an account to send in a room. Not in this version: the reply is
-/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+/// Forbids an account to send in a room. It is done in the name of the reserved account
+/// `server`, whatever roles there are.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -650,8 +680,8 @@ pub unsafe extern "C" fn chat_server_mute(
     })
 }
 
-/// Lets a muted account send again. Not in this version: the reply is
-/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+/// Lets a muted account send again. It is done in the name of the reserved account
+/// `server`, whatever roles there are.
 ///
 /// @param server The server.
 /// @param room The room.
@@ -684,8 +714,8 @@ pub unsafe extern "C" fn chat_server_unmute(
     })
 }
 
-/// Gives a member of a room another role. Not in this version: the reply is
-/// CHAT_REFUSED_NOT_SUPPORTED. An account with `CHAT_RIGHTS_ADMIN` does it as a member of the room.
+/// Gives a member of a room another role. It is done in the name of the reserved account
+/// `server`, whatever roles there are.
 ///
 /// @param server The server.
 /// @param room The room.

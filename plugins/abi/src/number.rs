@@ -5,26 +5,30 @@
 /// CHAT_HAS() and by `extension`.
 pub const CHAT_PLUGIN_ABI: u32 = 1;
 
-/// How a call ended: CHAT_OK, or a positive number that says why not.
+/// What became of a call or a request. 0 is success, everything else is a positive number that never
+/// changes its meaning. The ranges say whose fault it is: 1-19 the caller, 20-29 nobody (it ended),
+/// 30-39 the link, 40-49 the other end, 50-59 this machine, 90-99 this library, 100-199 the server said
+/// no. Numbers that you don't know may come from later versions: treat them by their range. The ones that
+/// only programs meet, and no plugin, are in chat.h.
 pub type chat_status = i32;
-/// It is done.
+/// It worked.
 pub const CHAT_OK: chat_status = 0;
-/// The call makes no sense here: fix the calling code.
+/// The call makes no sense here or now: from inside of a callback, before or after its time.
 pub const CHAT_MISUSE: chat_status = 1;
-/// The text or the value is longer than allowed.
-pub const CHAT_TOO_LONG: chat_status = 2;
-/// The text is not UTF-8, or has a NUL in it.
-pub const CHAT_NOT_TEXT: chat_status = 3;
-/// A queue is full: try again later.
-pub const CHAT_FULL: chat_status = 4;
-/// There is nothing of that name.
-pub const CHAT_NOT_FOUND: chat_status = 5;
-/// The event was decided meanwhile: by the deadline, or by an earlier answer.
-pub const CHAT_TOO_LATE: chat_status = 6;
-/// The plugin was stopped or replaced; nothing that it does counts any more.
-pub const CHAT_RETIRED: chat_status = 7;
+/// A text is not UTF-8, or has a NUL in it.
+pub const CHAT_BAD_UTF8: chat_status = 4;
+/// A text, a value or a length is above its limit.
+pub const CHAT_TOO_LONG: chat_status = 5;
+/// Too much waits already. A program takes events and tries again, a plugin tries again later.
+pub const CHAT_FULL: chat_status = 8;
+/// There is nothing of that name or number.
+pub const CHAT_NOT_FOUND: chat_status = 10;
 /// The plugin does not have the capability for that.
-pub const CHAT_DENIED: chat_status = 8;
+pub const CHAT_DENIED: chat_status = 16;
+/// The event was decided meanwhile: by the deadline, or by an earlier answer.
+pub const CHAT_TOO_LATE: chat_status = 24;
+/// The plugin was stopped or replaced; nothing that it does counts any more.
+pub const CHAT_RETIRED: chat_status = 25;
 
 /// What a hook decides about its event. A negative number is a fault: it is counted, and the plugin's
 /// `on_error` decides. So is a number that stands nowhere below.
@@ -95,7 +99,7 @@ pub const CHAT_FLAG_SEALED: u32 = 2;
 pub const CHAT_FLAG_BOT: u32 = 4;
 /// Flag of an observer's event: it may have been seen before (after a crash).
 pub const CHAT_FLAG_AGAIN: u32 = 8;
-/// Flag of a presence event: the account is online now.
+/// Flag of a presence event, and of what chat.h lists: the account or the device is connected now.
 pub const CHAT_FLAG_ONLINE: u32 = 16;
 /// Flag of a presence event: the account is away.
 pub const CHAT_FLAG_AWAY: u32 = 32;

@@ -298,3 +298,7 @@ const LEFT_TICKS: u64 = (limits::DEADLINE.as_millis() / limits::TICK.as_millis()
 const QUIET_TICKS: u32 = 100;
 /// Longest rest of the clock that nobody ended.
 const IDLE: Duration = Duration::from_secs(5);
+
+pub(crate) fn nanos_since(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}

@@ -17,6 +17,7 @@ use std::time::Instant;
 use chat_plugin_abi as abi;
 use rustix::process::{Signal, getpid, kill_process};
 
+use crate::clock::nanos_since;
 use crate::frame::{Answer, Down, Frames, Stage, Start, Up, Wish};
 use crate::instance::{Host, Instance, Outcome, Services, lock};
 use crate::limits;
@@ -212,10 +213,6 @@ fn serve(
             replies = 0;
         }
     }
-}
-
-pub(crate) fn nanos_since(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What goes to the server. Replies are collected, everything else goes at once: the plugin may hang or

@@ -342,6 +342,10 @@ impl Instance {
     }
 }
 
+/// All that there ever were: late calls of a plugin may reach any of them, and tools that look for lost
+/// memory see that it is not.
+static HOSTS: Mutex<Vec<&'static Host>> = Mutex::new(Vec::new());
+
 impl Host {
     fn leak(start: &Start, capabilities: u64, services: Box<dyn Services>) -> &'static Self {
         let texts = [&start.version, &start.name, &start.state_dir].map(|text| c_string(text));
@@ -368,10 +372,12 @@ impl Host {
             _texts: texts,
         }));
         // SAFETY: it was allocated right here, and nobody else knows it yet; nothing ever frees it.
-        unsafe {
+        let host: &'static Self = unsafe {
             (*host).table.ctx = host.cast();
             &*host
-        }
+        };
+        lock(&HOSTS).push(host);
+        host
     }
 
     /// From now on nothing that the plugin asks for counts.
@@ -600,9 +606,9 @@ pub(crate) fn checked(bytes: &[u8], most: usize) -> Result<String, abi::chat_sta
     if bytes.len() > most {
         return Err(abi::CHAT_TOO_LONG);
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| abi::CHAT_NOT_TEXT)?;
+    let text = std::str::from_utf8(bytes).map_err(|_| abi::CHAT_BAD_UTF8)?;
     match text.contains('\0') {
-        true => Err(abi::CHAT_NOT_TEXT),
+        true => Err(abi::CHAT_BAD_UTF8),
         false => Ok(text.to_owned()),
     }
 }

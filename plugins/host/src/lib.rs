@@ -4,6 +4,7 @@
 //! A file that is dropped into the folder can't sink the server: it is copied, looked at without running
 //! it, started once in a process that ends right after it, and then runs in a helper process of its own.
 //! The contract that plugins are written for is the crate `chat-plugin-abi`, its header `chat_plugin.h`.
+//! Programs that only bring plugins leave the feature `folder` out: no files, no helpers, no watching.
 //!
 //! | module | is |
 //! |---|---|
@@ -13,25 +14,38 @@
 //! | `subscribe` `voice` | parts of the desk: who takes part in what; what plugins ask of the server |
 //! | `shared` `clock` | the threads around the desk: workers, readers of helpers; deadlines and timers |
 //! | `change` | how instances take each other's place: load, reload, crash, stuck |
-//! | `loader` `watch` `elf` `load` `launch` | from a file to an instance |
+//! | `watch` `file` `elf` `load` `launch` `loader` | from a file to an instance |
 //! | `observe` | cursors into the log |
 //! | `instance` `table` `extensions` | the only code that calls plugins and is called by them |
 //! | `helper` `frame` | the process apart, and what is said to it |
 //! | `ask` `shown` | the engine's questions as plugins see them |
 //! | `disk` `settings` `stats` `limits` | what is kept, what operators say, how long calls take, all bounds |
 
+#![cfg_attr(
+    not(feature = "folder"),
+    allow(
+        dead_code,
+        reason = "what is said to helpers, and why files are off, is of no use without files"
+    )
+)]
+
 mod ask;
 mod change;
 mod clock;
 mod desk;
 mod disk;
+#[cfg(feature = "folder")]
 mod elf;
 mod extensions;
+#[cfg(feature = "folder")]
+mod file;
 mod frame;
+#[cfg(feature = "folder")]
 mod helper;
 mod instance;
 mod launch;
 mod limits;
+#[cfg(feature = "folder")]
 mod load;
 mod loader;
 mod observe;
@@ -44,11 +58,15 @@ mod stats;
 mod subscribe;
 mod table;
 mod voice;
+#[cfg(feature = "folder")]
 mod watch;
 
+#[cfg(feature = "folder")]
+pub use file::{Checked, check, name_of};
 pub use frame::{About, Config};
+#[cfg(feature = "folder")]
 pub use helper::run as helper;
-pub use loader::{Checked, check, name_of};
-pub use plugins::{BuiltIn, Plugins, PluginsConfig};
+pub use plugins::{BuiltIn, NotAdded, Plugins, PluginsConfig};
 pub use settings::{Isolation, OnError, Settings};
+#[cfg(feature = "folder")]
 pub use watch::SettingsSource;

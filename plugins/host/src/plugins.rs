@@ -1,9 +1,11 @@
 //! Plugins of a server, as the engine's port of hooks.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "folder")]
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+#[cfg(feature = "folder")]
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
@@ -15,27 +17,35 @@ use chat_plugin_abi as abi;
 use event_listener::listener;
 
 use crate::ask;
+#[cfg(feature = "folder")]
 use crate::clock::unix_ms;
 use crate::desk::Desk;
 use crate::instance::{Plugin, lock};
+use crate::limits;
 use crate::observe;
 use crate::settings::{Isolation, Settings};
 use crate::shared::Shared;
-use crate::slot::{Slot, Source, State, What, hook_name};
+#[cfg(feature = "folder")]
+use crate::slot::What;
+use crate::slot::{Slot, Source, State, hook_name};
+#[cfg(feature = "folder")]
 use crate::watch::{Folder, SettingsSource};
 
 /// What plugins are to be loaded, and how.
 #[derive(Default)]
 pub struct PluginsConfig {
+    #[cfg(feature = "folder")]
     /// The folder that is watched for files; it need not be there yet.
     pub folder: Option<PathBuf>,
     /// The server's data directory. Without it, what plugins keep goes with the process.
     pub data: Option<PathBuf>,
+    #[cfg(feature = "folder")]
     /// The program that runs a helper, with its arguments: it has to call [`helper`](crate::helper).
     /// Without it, nothing can be loaded from the folder.
     pub helper: Vec<OsString>,
     /// By NAME of the plugin.
     pub settings: BTreeMap<String, Settings>,
+    #[cfg(feature = "folder")]
     /// Reads the settings again when the operator wants a reload.
     pub settings_source: Option<SettingsSource>,
     /// Plugins that this program brings with it. They run in the server.
@@ -45,7 +55,6 @@ pub struct PluginsConfig {
 impl fmt::Debug for PluginsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PluginsConfig")
-            .field("folder", &self.folder)
             .field("data", &self.data)
             .finish_non_exhaustive()
     }
@@ -67,6 +76,26 @@ impl BuiltIn {
     pub fn new(name: &str, plugin: &'static abi::chat_plugin) -> Result<Self, String> {
         // SAFETY: a reference is to all of a value that lives; its texts are what the type's own docs
         // ask for.
+        unsafe { Self::from_raw(name, plugin) }
+    }
+
+    /// From a pointer that C hands over, named by what follows the last dot of the plugin's id.
+    ///
+    /// # Errors
+    ///
+    /// The text says what is wrong with the id or the description.
+    ///
+    /// # Safety
+    ///
+    /// As for [`from_raw`](Self::from_raw).
+    pub unsafe fn by_id(plugin: *const abi::chat_plugin) -> Result<Self, String> {
+        if plugin.is_null() {
+            return Err("there is no plugin".to_owned());
+        }
+        // SAFETY: promised by the caller.
+        let about = unsafe { Plugin::new(plugin) }?.about();
+        let name = about.id.rsplit('.').next().unwrap_or_default();
+        // SAFETY: promised by the caller.
         unsafe { Self::from_raw(name, plugin) }
     }
 
@@ -94,6 +123,17 @@ impl BuiltIn {
     }
 }
 
+/// Why a plugin was not added.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotAdded {
+    /// The server has started.
+    Started,
+    /// There is one of that name.
+    Known,
+    /// There are as many as a server takes.
+    TooMany,
+}
+
 /// Plugins of one server: to be handed to `ServerConfig::hooks`.
 pub struct Plugins {
     inner: Arc<Inner>,
@@ -101,10 +141,13 @@ pub struct Plugins {
 
 struct Inner {
     shared: Arc<Shared>,
+    #[cfg(feature = "folder")]
     folder: Option<Arc<Folder>>,
+    #[cfg(feature = "folder")]
     source: Option<SettingsSource>,
     /// What is to be loaded at the start.
     begin: Mutex<Option<Begin>>,
+    #[cfg(feature = "folder")]
     /// Wakes who looks at the folder; gone, it ends.
     watch: Mutex<Option<Sender<()>>>,
 }
@@ -126,22 +169,52 @@ impl Plugins {
     /// filter the first message.
     #[must_use]
     pub fn new(config: PluginsConfig) -> Arc<Self> {
+        #[cfg(not(feature = "folder"))]
+        let shared = Shared::new(Vec::new(), config.data);
+        #[cfg(feature = "folder")]
         let shared = Shared::new(config.helper, config.data);
+        #[cfg(feature = "folder")]
         let folder = config
             .folder
             .map(|path| Folder::new(Arc::clone(&shared), path, config.settings.clone()));
         Arc::new(Self {
             inner: Arc::new(Inner {
                 shared,
+                #[cfg(feature = "folder")]
                 folder,
+                #[cfg(feature = "folder")]
                 source: config.settings_source,
                 begin: Mutex::new(Some(Begin {
                     built_in: config.built_in,
                     settings: config.settings,
                 })),
+                #[cfg(feature = "folder")]
                 watch: Mutex::new(None),
             }),
         })
+    }
+
+    /// One more that the program brings, until the server starts.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAdded`] says what is in the way.
+    pub fn add(&self, plugin: BuiltIn, settings: Settings) -> Result<(), NotAdded> {
+        let mut begin = lock(&self.inner.begin);
+        let Some(begin) = begin.as_mut() else {
+            return Err(NotAdded::Started);
+        };
+        if begin.built_in.len() >= limits::PLUGINS {
+            return Err(NotAdded::TooMany);
+        }
+        if begin.built_in.iter().any(|one| one.name == plugin.name) {
+            return Err(NotAdded::Known);
+        }
+        begin
+            .settings
+            .insert(plugin.name.as_str().to_owned(), settings);
+        begin.built_in.push(plugin);
+        Ok(())
     }
 
     /// What there is, and how it fares.
@@ -187,6 +260,10 @@ impl Inner {
         let Some(Begin { built_in, settings }) = begin.take() else {
             return;
         };
+        // A server without plugins has no threads for them either.
+        if built_in.is_empty() && !self.has_folder() {
+            return;
+        }
         let shared = &self.shared;
         if let Err(error) = shared.disk.open().and_then(|()| shared.start_clock()) {
             tracing::error!(%error, "without plugins: their folder in the data directory can't be used");
@@ -203,6 +280,7 @@ impl Inner {
                 shared.refuse(&one.name, settings, &why);
             }
         }
+        #[cfg(feature = "folder")]
         if let Some(folder) = &self.folder {
             folder.scan(false);
             match folder.watch() {
@@ -212,6 +290,23 @@ impl Inner {
         }
     }
 
+    #[cfg(not(feature = "folder"))]
+    fn reload(&self, _: Option<&str>) -> Result<(), String> {
+        Err("this server has no folder of plugins".to_owned())
+    }
+
+    #[cfg(not(feature = "folder"))]
+    #[expect(clippy::unused_self, reason = "with the feature it looks")]
+    fn has_folder(&self) -> bool {
+        false
+    }
+
+    #[cfg(feature = "folder")]
+    fn has_folder(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    #[cfg(feature = "folder")]
     fn reload(&self, name: Option<&str>) -> Result<(), String> {
         self.start();
         if let (Some(source), Some(folder)) = (&self.source, &self.folder) {
@@ -340,6 +435,7 @@ impl Hooks for Plugins {
             let inner = Arc::clone(&self.inner);
             // Helpers may take a moment to end.
             blocking::unblock(move || {
+                #[cfg(feature = "folder")]
                 drop(lock(&inner.watch).take());
                 inner.shared.close();
             })

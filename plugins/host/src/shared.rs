@@ -14,10 +14,10 @@ use chat_engine::port::{Ask, FromHooks};
 use chat_plugin_abi as abi;
 use event_listener::Event;
 
+use crate::clock::nanos_since;
 use crate::desk::{Desk, prepare};
 use crate::disk::Disk;
 use crate::frame::{Answer, Frames, Up, Wish};
-use crate::helper::nanos_since;
 use crate::instance::{Outcome, Services, lock};
 use crate::launch::{Process, how};
 use crate::limits;

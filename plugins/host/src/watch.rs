@@ -13,9 +13,9 @@ use chat_engine::port::PluginName;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
+use crate::file::name_of;
 use crate::instance::lock;
 use crate::limits;
-use crate::loader::name_of;
 use crate::settings::Settings;
 use crate::shared::Shared;
 

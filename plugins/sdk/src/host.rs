@@ -368,7 +368,7 @@ pub(crate) fn check(status: abi::chat_status) -> Result<(), Failed> {
         abi::CHAT_OK => return Ok(()),
         abi::CHAT_MISUSE => Failed::Misuse,
         abi::CHAT_TOO_LONG => Failed::TooLong,
-        abi::CHAT_NOT_TEXT => Failed::NotText,
+        abi::CHAT_BAD_UTF8 => Failed::NotText,
         abi::CHAT_FULL => Failed::Full,
         abi::CHAT_NOT_FOUND => Failed::NotFound,
         abi::CHAT_TOO_LATE => Failed::TooLate,

@@ -130,6 +130,87 @@ fn administrators_see_and_may_do_what_owners_may() {
 }
 
 #[test]
+fn the_operator_changes_memberships_in_the_name_of_the_server() {
+    let mut house = House::new();
+    let (ann, bob) = (house.register("ann"), house.register("bob"));
+    house.create(ann, "club", true);
+    house.join(bob, "club");
+    house.mail.clear();
+    let wish = |change, role, seconds| Admin::Change {
+        room: RoomName::new("club").unwrap(),
+        account: name("bob"),
+        change,
+        role,
+        seconds,
+    };
+    let owner = Some(Role::Owner);
+    house.admin(wish(Change::Muted, None, 60)).unwrap();
+    house.admin(wish(Change::Unmuted, None, 0)).unwrap();
+    house.admin(wish(Change::Role, owner, 0)).unwrap();
+    // It is so already.
+    house.admin(wish(Change::Role, owner, 0)).unwrap();
+    assert_eq!(
+        code(house.admin(wish(Change::Role, None, 0))),
+        Code::BadRole
+    );
+    // Owners, too.
+    house.admin(wish(Change::Kicked, None, 0)).unwrap();
+    let gone = house.admin(wish(Change::Kicked, None, 0));
+    assert_eq!(code(gone), Code::NotAMember);
+    house.admin(wish(Change::Banned, None, 0)).unwrap();
+    house.join(bob, "club");
+    assert_eq!(house.answered(bob), ["banned"]);
+    house.admin(wish(Change::Unbanned, None, 0)).unwrap();
+    house.join(bob, "club");
+    let mail = house.mail(ann);
+    let entries = mail.iter().filter_map(|told| match told {
+        ToClient::Entry(entry) => Some(entry.from_name.as_str()),
+        _ => None,
+    });
+    let by_server: Vec<_> = entries.collect();
+    assert_eq!(
+        by_server,
+        [
+            "server", "server", "server", "server", "server", "server", "bob"
+        ]
+    );
+    // Nobody can be it.
+    assert!(AccountName::new("server").is_err());
+}
+
+#[test]
+fn the_operator_hears_what_is_in_the_way_of_a_change() {
+    let mut house = House::new();
+    let ann = house.register("ann");
+    house.create(ann, "club", true);
+    let change = |room: &str, account: &str, change| Admin::Change {
+        room: RoomName::new(room).unwrap(),
+        account: name(account),
+        change,
+        role: Some(Role::Member),
+        seconds: 0,
+    };
+    for (wish, code) in [
+        (change("attic", "ann", Change::Kicked), Code::NoSuchRoom),
+        (change("club", "eve", Change::Kicked), Code::NoSuchAccount),
+        (change("club", "ann", Change::Role), Code::LastOwner),
+        (change("club", "ann", Change::Left), Code::BadRequest),
+    ] {
+        assert_eq!(house.admin(wish).unwrap_err().code, code);
+    }
+    // Two at once, before the account is made.
+    let mut house = House::new();
+    let ann = house.register("ann");
+    house.create(ann, "club", true);
+    house.hold_writes = true;
+    house.input(Input::Admin(1, change("club", "ann", Change::Muted)));
+    house.input(Input::Admin(2, change("club", "ann", Change::Unmuted)));
+    house.commit();
+    assert_eq!(house.answers.len(), 2);
+    assert!(house.answers.iter().all(Result::is_ok));
+}
+
+#[test]
 fn accounts_are_listed_in_pages() {
     let mut house = House::new();
     for text in ["cyd", "ann", "bob"] {

@@ -155,7 +155,7 @@ typedef struct chat_ext_timer chat_ext_timer;
 #define CHAT_FLAG_AGAIN 8
 
 /**
- * Flag of a presence event: the account is online now.
+ * Flag of a presence event, and of what chat.h lists: the account or the device is connected now.
  */
 #define CHAT_FLAG_ONLINE 16
 
@@ -230,7 +230,11 @@ typedef struct chat_ext_timer chat_ext_timer;
 #define CHAT_LOG_DEBUG 4
 
 /**
- * How a call ended: CHAT_OK, or a positive number that says why not.
+ * What became of a call or a request. 0 is success, everything else is a positive number that never
+ * changes its meaning. The ranges say whose fault it is: 1-19 the caller, 20-29 nobody (it ended),
+ * 30-39 the link, 40-49 the other end, 50-59 this machine, 90-99 this library, 100-199 the server said
+ * no. Numbers that you don't know may come from later versions: treat them by their range. The ones that
+ * only programs meet, and no plugin, are in chat.h.
  */
 typedef int32_t chat_status;
 
@@ -683,49 +687,49 @@ struct chat_ext_timer {
 };
 
 /**
- * It is done.
+ * It worked.
  */
 #define CHAT_OK 0
 
 /**
- * The call makes no sense here: fix the calling code.
+ * The call makes no sense here or now: from inside of a callback, before or after its time.
  */
 #define CHAT_MISUSE 1
 
 /**
- * The text or the value is longer than allowed.
+ * A text is not UTF-8, or has a NUL in it.
  */
-#define CHAT_TOO_LONG 2
+#define CHAT_BAD_UTF8 4
 
 /**
- * The text is not UTF-8, or has a NUL in it.
+ * A text, a value or a length is above its limit.
  */
-#define CHAT_NOT_TEXT 3
+#define CHAT_TOO_LONG 5
 
 /**
- * A queue is full: try again later.
+ * Too much waits already. A program takes events and tries again, a plugin tries again later.
  */
-#define CHAT_FULL 4
+#define CHAT_FULL 8
 
 /**
- * There is nothing of that name.
+ * There is nothing of that name or number.
  */
-#define CHAT_NOT_FOUND 5
-
-/**
- * The event was decided meanwhile: by the deadline, or by an earlier answer.
- */
-#define CHAT_TOO_LATE 6
-
-/**
- * The plugin was stopped or replaced; nothing that it does counts any more.
- */
-#define CHAT_RETIRED 7
+#define CHAT_NOT_FOUND 10
 
 /**
  * The plugin does not have the capability for that.
  */
-#define CHAT_DENIED 8
+#define CHAT_DENIED 16
+
+/**
+ * The event was decided meanwhile: by the deadline, or by an earlier answer.
+ */
+#define CHAT_TOO_LATE 24
+
+/**
+ * The plugin was stopped or replaced; nothing that it does counts any more.
+ */
+#define CHAT_RETIRED 25
 
 /**
  * Go on: the event stays as it is.
