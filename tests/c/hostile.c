@@ -233,16 +233,18 @@ int main(void)
     pthread_barrier_destroy(&together);
     enum { THREADS = 10 };
     pthread_t threads[THREADS];
-    CHECK(pthread_barrier_init(&together, NULL, THREADS) == 0);
-    for (uintptr_t i = 0; i < THREADS; i++)
+    /* valgrind runs one thread at a time: there it is only slower. */
+    unsigned many = getenv("CHAT_VALGRIND") ? 1 : THREADS;
+    CHECK(pthread_barrier_init(&together, NULL, many) == 0);
+    for (uintptr_t i = 0; i < many; i++)
         CHECK(pthread_create(&threads[i], NULL, everything, (void *)i) == 0);
-    for (int i = 0; i < THREADS; i++)
+    for (unsigned i = 0; i < many; i++)
         pthread_join(threads[i], NULL);
     pthread_barrier_destroy(&together);
 
     unsigned long total = 0;
     for (int i = 0; i < FUNCTIONS; i++) {
-        if (counts[i] < 1 + THREADS) {
+        if (counts[i] < 1 + many) {
             fprintf(stderr, "%s was not called\n", function_names[i]);
             exit(1);
         }
