@@ -202,6 +202,9 @@ impl Queue {
         while let (Some(writer), Some(jobs)) = (&*writer, self.take()) {
             writer.run(jobs);
         }
+        if let Some(writer) = &*writer {
+            writer.rest();
+        }
     }
 
     /// What waits. If that is nothing, the writer is not at work any more.
@@ -245,6 +248,14 @@ struct Writer {
 }
 
 impl Writer {
+    /// Gives back what only work needs, three quarters of a connection's memory: a program may have
+    /// hundreds of profiles that do nothing. The next save makes it anew, for far less than its sync.
+    fn rest(&self) {
+        self.connection.flush_prepared_statement_cache();
+        // Memory that can't be had back is no fault of anything that was saved.
+        let _ = self.connection.release_memory();
+    }
+
     fn run(&self, jobs: Vec<Job>) {
         let mut saves = Vec::new();
         for job in jobs {
