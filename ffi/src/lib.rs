@@ -1,8 +1,8 @@
 //! The C API of libchat. `include/chat.h` is made of the documentation in [`api`]; its first chapter says
 //! how the API works.
 //!
-//! A function of the API does three things: it reads its pointers ([`input`], [`options`]), calls the
-//! library, and writes its outputs ([`output`]), all within [`guard`](guard::guard), which turns every
+//! A function of the API does three things: it reads its pointers (`input`, `options`), calls the
+//! library, and writes its outputs (`output`), all within `guard`, which turns every
 //! failure and every panic into a status.
 
 // The names are those of C, and what the functions ask of their callers is said in C's terms.

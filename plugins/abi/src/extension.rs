@@ -13,7 +13,7 @@ pub struct chat_ext_command {
     /// 0.
     pub reserved: u32,
     /// Offers a command; only from `init`. Names are 1 to 32 of a-z, 0-9, `-`, `_`. `usage` is what
-    /// follows the name, "[N]d[SIDES]", `help` one line. The function is shown `name` and `args`, and
+    /// follows the name, `NdSIDES`, `help` one line. The function is shown `name` and `args`, and
     /// answers CHAT_HANDLED, CHAT_REJECT, CHAT_DEFER, or CHAT_PASS: not mine after all.
     pub add: Option<
         unsafe extern "C" fn(
