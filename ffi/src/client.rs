@@ -304,6 +304,11 @@ impl Inner {
                 let broken = std::future::pending();
                 driver.run().or(broken).await;
             };
+            // Whoever waits for events hears that the engine is gone while a panic still unwinds.
+            let poison = Arc::clone(&work);
+            let working = runtime::telling_of_panics(working, move || {
+                poison.poisoned.store(true, Ordering::Release);
+            });
             if AssertUnwindSafe(working).catch_unwind().await.is_err() {
                 work.poisoned.store(true, Ordering::Release);
             }

@@ -4,12 +4,13 @@
 //! blocks. All of them are started by a thread of ours, so that none inherits the signal mask of a
 //! caller.
 
-use std::future::Future;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_executor::{Executor, Task};
 use futures_lite::future;
@@ -84,11 +85,42 @@ extern "C" fn in_child() {
     FORKED.store(true, Ordering::Relaxed);
 }
 
+thread_local! {
+    /// Who is told when what this thread polls panics.
+    static TELL: RefCell<Option<Arc<dyn Fn() + Send + Sync>>> = const { RefCell::new(None) };
+}
+
+/// Calls `tell` when the future panics: before anything of it is dropped, and so before anybody can see
+/// that it is gone.
+pub(crate) fn telling_of_panics<T>(
+    future: impl Future<Output = T> + Send,
+    tell: impl Fn() + Send + Sync + 'static,
+) -> impl Future<Output = T> + Send {
+    struct Quiet;
+    impl Drop for Quiet {
+        fn drop(&mut self) {
+            TELL.set(None);
+        }
+    }
+    let tell: Arc<dyn Fn() + Send + Sync> = Arc::new(tell);
+    let mut future = Box::pin(future);
+    poll_fn(move |cx| {
+        TELL.set(Some(Arc::clone(&tell)));
+        let _quiet = Quiet;
+        future.as_mut().poll(cx)
+    })
+}
+
 /// A panic of the library is told by its handle and the log, and not on the host's stderr. Panics of
 /// others go where they went before: a Rust program may use this crate, too.
 fn hush_panics() {
     let others = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
+        TELL.with_borrow(|tell| {
+            if let Some(tell) = tell {
+                tell();
+            }
+        });
         if guard::is_inside() || is_ours() {
             tracing::error!(panic = %info, "a fault of the chat library");
         } else {
