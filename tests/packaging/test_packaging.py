@@ -272,6 +272,7 @@ class Linked(Staged):
             text, count = re.subn(cut, "", text, count=1, flags=re.S)
             self.assertEqual(count, 1, cut)
         (older / "chat.h").write_text(text)
+        (older / "chat_plugin.h").write_text((header.HEADER.parent / "chat_plugin.h").read_text())
         program = self.compile("older-program", f"-I{older}", *self.flags("--libs"))
         self.check(program, environment=self.found)
 
