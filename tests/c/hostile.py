@@ -34,6 +34,7 @@ GOOD_TEXTS = {
     "password": "PASSWORD", "old_password": "PASSWORD", "new_password": "PASSWORD", "name": '"name"',
     "args": '""', "path": '"/nowhere/at/all"', "folder": '"/nowhere/at/all"', "media_type": '"text/plain"',
     "fingerprint": "chat_server_fingerprint(good_server)", "line": '"{}"', "next": "NULL",
+    "config_json": "NULL",
 }
 
 
@@ -74,6 +75,8 @@ def good(type_, argument, function):
         return "-1"
     if argument == "size" and function.endswith("_init"):
         return f"sizeof(struct {function[:-5]})"
+    if type_ == "const chat_plugin *":
+        return "(const chat_plugin *)(void *)scratch"
     if bare.startswith("struct "):
         return "NULL" if "send_options" in bare else f"({type_})(void *)scratch"
     return GOOD_NUMBERS[type_]
@@ -93,6 +96,8 @@ def bad(type_, argument, doc, function):
         return wrong if function.endswith("_free") else [*wrong, ("NULL", "")]
     if type_ == "const char *":
         return [*null, ("bad_texts[i]", "for (size_t i = 0; i < BAD_TEXTS; i++)"), ("long_text", "")]
+    if type_ == "const chat_plugin *":
+        return [("NULL", ""), ("(const chat_plugin *)(void *)scratch", "")]
     if type_ == "const uint8_t *":
         return null
     if type_ == "uint8_t *":
