@@ -32,8 +32,8 @@ int main(int argc, char **argv)
 
     /* None of these waits for the network. What we say stays in the outbox until we are connected. */
     if (chat_client_new(&options, &client) != CHAT_OK
-        || chat_client_connect(client, NULL) != CHAT_OK
-        || chat_client_send(client, "lobby", argv[2], NULL, &request) != CHAT_OK) {
+        || chat_client_send(client, "lobby", argv[2], NULL, &request) != CHAT_OK
+        || chat_client_connect(client, NULL) != CHAT_OK) {
         fprintf(stderr, "minimal: %s\n", chat_last_error());
         chat_client_free(client); /* does nothing for NULL */
         return 1;
