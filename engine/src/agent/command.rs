@@ -69,8 +69,8 @@ pub enum Command {
         label: String,
     },
     /// Take an item out of the outbox, or end a transfer. Answered by [`Event::Answer`] `Done`, or
-    /// [`Event::Refused`] `no_such_entry`; the send itself ends with [`Event::Canceled`], unless its
-    /// refusal was told before. An item that was already on its way may still arrive.
+    /// [`Event::Refused`] `no_such_entry`; the send itself ends with [`Event::Canceled`]. An item that
+    /// was already on its way may still arrive.
     Cancel(SendId),
     /// Give up a command. A request that waits for a link is not asked; the answer of one that is on
     /// its way still comes. The item of a send is cancelled, as by [`Command::Cancel`]. No answer.

@@ -555,10 +555,7 @@ impl Agent {
                 (AfterSave::Canceled(command, settled), _) => {
                     // Even if the item comes again at the next start, nothing sends it in this run.
                     let answer = Answer::Done;
-                    // A send has one outcome, and this one had it.
-                    let told = settled.failed && settled.callers.is_empty();
-                    let callers = callers_of(settled.callers, settled.label);
-                    for (command, label) in callers.into_iter().filter(|_| !told) {
+                    for (command, label) in callers_of(settled.callers, settled.label) {
                         self.queue.push(Event::Canceled {
                             command,
                             label,

@@ -67,8 +67,6 @@ pub(super) struct Settled {
     pub(super) callers: Vec<Caller>,
     /// The server waits for it before it takes later ones of the conversation.
     pub(super) blocked: bool,
-    /// It failed before, and that was told.
-    pub(super) failed: bool,
 }
 
 #[derive(Debug)]
@@ -311,7 +309,6 @@ impl Outbox {
             label: stored.label.clone(),
             callers,
             blocked: false,
-            failed: false,
         };
         Some(Refused::Failed(settled, Box::new(stored)))
     }
@@ -395,7 +392,6 @@ impl Outbox {
             label: item.stored.label,
             callers: item.callers,
             blocked,
-            failed: item.stage == Stage::Failed,
         })
     }
 
