@@ -609,14 +609,7 @@ fn a_password_is_changed_by_who_knows_it() {
 #[test]
 fn what_is_not_there_yet_is_said_to_be_so() {
     let (_server, mut ann, _bob) = two();
-    for verb in [
-        "send_file",
-        "fetch",
-        "block",
-        "unblock",
-        "notify",
-        "profile",
-    ] {
+    for verb in ["block", "unblock", "notify", "profile"] {
         refused(
             &mut ann,
             json!({"type": verb, "room": "lobby"}),

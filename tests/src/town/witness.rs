@@ -44,6 +44,8 @@ struct Run {
     asks: BTreeSet<CommandId>,
     /// Final outcomes of sends of earlier runs.
     older: BTreeSet<SendId>,
+    /// Sends that were refused for good, and lie in the outbox until they are taken away.
+    refused: BTreeSet<SendId>,
     saved: BTreeMap<ConversationId, Position>,
     is_over: bool,
 }
@@ -277,6 +279,7 @@ impl Witness {
                 label,
             } if !label.is_empty() || command.is_none() => {
                 if truth.places(*id).is_empty() || truth.is_exempt(*id) {
+                    self.devices[device].run.refused.insert(*id);
                     self.settled(device, *command, *id).map(|()| 7)
                 } else {
                     Err(format!(
@@ -284,6 +287,10 @@ impl Witness {
                     ))
                 }
             }
+            // It had its outcome, and is only taken out of the list.
+            Event::Canceled {
+                command: None, id, ..
+            } if self.devices[device].run.refused.remove(id) => Ok(8),
             Event::Canceled { command, id, .. } => self.settled(device, *command, *id).map(|()| 8),
             Event::Unsent { command, id, .. } => self.outcome(device, *command, *id).map(|()| 9),
             Event::Receipt { receipt, .. } => {
