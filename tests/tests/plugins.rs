@@ -251,7 +251,10 @@ fn while_one_filter_hangs_for_one_room_the_others_go_on_filtered() {
     );
     bob.tell(&json!({"type": "create", "room": "quiet", "ref": "room"}));
     bob.acked("room");
+    // What it answered right before, too.
+    ann.send("lobby", "fine", "before");
     ann.send("lobby", "misbehave", "stuck");
+    ann.acked("before");
     for number in 0..50 {
         let label = number.to_string();
         bob.send(

@@ -8,7 +8,7 @@ use std::time::Instant;
 use chat_plugin_abi as abi;
 
 use crate::desk::Desk;
-use crate::disk::{Change, Chore};
+use crate::disk::{Change, Chore, Cursor};
 use crate::frame::Start;
 use crate::launch::{Launched, launch};
 use crate::limits;
@@ -438,25 +438,33 @@ impl Desk {
 
     /// What is to be written.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+        self.slots
+            .values_mut()
+            .flat_map(Slot::take_changes)
+            .collect()
+    }
+}
+
+impl Slot {
+    /// What is to be written of this one.
+    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
-        for slot in self.slots.values_mut() {
-            let name = slot.name.as_str().to_owned();
-            if std::mem::take(&mut slot.values_changed) {
-                changes.push(Change::Values {
-                    name: name.clone(),
-                    values: slot.values.clone(),
-                });
-            }
-            if let Some(observer) = &mut slot.observer
-                && let Some(run) = observer.run
-                && std::mem::take(&mut observer.changed)
-            {
-                let cursor = crate::disk::Cursor {
-                    run,
-                    pos: observer.pos,
-                };
-                changes.push(Change::Cursor { name, cursor });
-            }
+        let name = self.name.as_str().to_owned();
+        if std::mem::take(&mut self.values_changed) {
+            changes.push(Change::Values {
+                name: name.clone(),
+                values: self.values.clone(),
+            });
+        }
+        if let Some(observer) = &mut self.observer
+            && let Some(run) = observer.run
+            && std::mem::take(&mut observer.changed)
+        {
+            let cursor = Cursor {
+                run,
+                pos: observer.pos,
+            };
+            changes.push(Change::Cursor { name, cursor });
         }
         changes
     }

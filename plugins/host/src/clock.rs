@@ -9,6 +9,7 @@ use chat_plugin_abi as abi;
 
 use crate::ask::timed;
 use crate::desk::Desk;
+use crate::frame::Down;
 use crate::instance::lock;
 use crate::limits;
 use crate::shared::Shared;
@@ -78,6 +79,7 @@ impl Shared {
         let mut late = Vec::new();
         let mut stuck = Vec::new();
         let mut expired = Vec::new();
+        let mut slow = Vec::new();
         for (seat_id, seat) in &desk.seats {
             // One whose file is gone may still finish what it began with.
             let deadline = desk
@@ -93,11 +95,22 @@ impl Shared {
                 continue;
             };
             let waited = tick.saturating_sub(seat.progress.max(call.since));
+            if waited == FLUSH_TICKS
+                && let Place::Helper(process) = &seat.place
+            {
+                slow.push(Arc::clone(process));
+            }
             if waited >= deadline {
                 late.push((*seat_id, seat.slot));
             } else if (waited >= 1 && seat.busy) || (waited >= STUCK_TICKS && !seat.leaving) {
                 stuck.push((*seat_id, seat.slot));
             }
+        }
+        // What was answered before the call that takes long: else that would look stuck, and keep its caller
+        // waiting.
+        for process in slow {
+            process.put(|out| Down::Flush.write(out));
+            desk.dirty.push(process);
         }
         for (seat_id, call_id) in expired {
             desk.expire(seat_id, call_id);
@@ -251,7 +264,7 @@ impl Desk {
         match &seat.place {
             Place::Local(local) => local.host.expire(call_id),
             Place::Helper(process) => {
-                process.put(|out| crate::frame::Down::Expired { id: call_id }.write(out));
+                process.put(|out| Down::Expired { id: call_id }.write(out));
                 self.dirty.push(Arc::clone(process));
             }
         }
@@ -291,6 +304,8 @@ pub(crate) fn unix_ms() -> u64 {
         .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0))
 }
 
+/// Ticks after which a helper is to send what it has collected; before it counts as stuck.
+const FLUSH_TICKS: u64 = 2;
 const STUCK_TICKS: u64 = (limits::STUCK.as_millis() / limits::TICK.as_millis()) as u64;
 /// The deadline of an instance whose plugin is gone, in ticks.
 const LEFT_TICKS: u64 = (limits::DEADLINE.as_millis() / limits::TICK.as_millis()) as u64;

@@ -32,6 +32,8 @@ pub(crate) enum Down {
     Commands(String),
     /// The engine took, or refused, one of the entries that the plugin sent.
     Said,
+    /// Answers that were collected are to be sent: the call after them takes long.
+    Flush,
     /// Destroy the instance and end.
     Stop,
 }
@@ -202,6 +204,7 @@ impl Down {
             Self::Config(config) => frame(out, 7, |out| json(out, config)),
             Self::Stop => frame(out, 8, |_| ()),
             Self::Said => frame(out, 10, |_| ()),
+            Self::Flush => frame(out, 11, |_| ()),
             Self::Commands(list) => {
                 frame(out, 9, |out| out.extend_from_slice(list.as_bytes()));
             }
@@ -240,6 +243,7 @@ impl Down {
             7 => Self::Config(serde_json::from_slice(body).ok()?),
             8 => Self::Stop,
             10 => Self::Said,
+            11 => Self::Flush,
             9 => Self::Commands(String::from_utf8(body.to_vec()).ok()?),
             _ => return None,
         })

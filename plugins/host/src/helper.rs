@@ -95,6 +95,8 @@ fn read(
                             host.expire(id);
                         }
                     }
+                    // The main thread is in a call, and may be for ever.
+                    Some(Down::Flush) => out.flush(),
                     Some(Down::Said) => {
                         let says = &out.says;
                         // One of the helper before this one is none of ours.
@@ -204,7 +206,7 @@ fn serve(
                 out.flush();
                 return;
             }
-            Down::Expired { .. } | Down::Said | Down::Start(_) => {}
+            Down::Expired { .. } | Down::Said | Down::Flush | Down::Start(_) => {}
         }
         replies += 1;
         if replies >= limits::REPLIES || careful > 0 {

@@ -8,6 +8,7 @@ use event_listener::listener;
 
 use crate::ask::observed;
 use crate::desk::Desk;
+use crate::disk::Chore;
 use crate::limits;
 use crate::shared::Shared;
 use crate::slot::{SlotId, State, What};
@@ -82,14 +83,22 @@ async fn feed(
     let Some(after) = want.after else {
         let (run, end) = log.end().await?;
         shared.with(|desk| {
-            if let Some(observer) = desk.observer(want.slot) {
-                observer.run = Some(run);
-                observer.pos = end;
-                observer.sent = end;
-                observer.end = end;
-                observer.tails = tails;
-                observer.changed = true;
-            }
+            let Some(slot) = desk.slots.get_mut(&want.slot) else {
+                return;
+            };
+            let Some(observer) = slot.observer.as_mut() else {
+                return;
+            };
+            observer.run = Some(run);
+            observer.pos = end;
+            observer.sent = end;
+            observer.end = end;
+            observer.tails = tails;
+            observer.changed = true;
+            // Before it sees anything: a server that starts again after a crash would take the end of its
+            // log then for where this one begins.
+            let changes = slot.take_changes();
+            desk.chores.push(Chore::Write(changes));
         });
         return Ok(true);
     };
