@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::change::{By, Wish};
 use super::login::{invite_hash, password_fits};
-use super::membership::{By, Wish};
 use super::{Effect, Hub, Pending, limits, storage_refusal};
 use crate::id::AccountId;
 use crate::model::{

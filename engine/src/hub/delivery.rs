@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::appending::Origin;
 use super::room::{RoomState, Seat, seat_of};
-use super::sending::Origin;
 use super::visible::visible;
 use super::{ConversationId, Effect, Hub, Link, LinkId, Load, Pending, Seq, limits};
 use crate::model::{ByeReason, Cursor, Entry, GapReason, Kind, Room, Standing, Time, ToClient};

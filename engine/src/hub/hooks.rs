@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::change::Wish;
 use super::file::Vetted;
 use super::line::{Line, Ruling};
 use super::login::{Attempt, clip};
-use super::membership::Wish;
 
 use super::voice::Voices;
 use super::{Asked, Effect, Hub, LinkId, limits};

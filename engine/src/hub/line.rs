@@ -3,8 +3,9 @@
 use std::collections::{VecDeque, hash_map};
 use std::sync::Arc;
 
+use super::appending::{Origin, weight};
 use super::hooks::{Awaited, Speaker, refusal};
-use super::sending::{Candidate, Origin, check_body, weight};
+use super::sending::{Candidate, check_body};
 use super::{ConversationId, Effect, Hub, Link, LinkId, SendId, Seq, limits};
 use crate::id::{AccountId, Ticket};
 use crate::model::{Body, Code, Content, FileOffer, Kind, Refusal};

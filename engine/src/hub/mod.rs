@@ -8,6 +8,8 @@
 mod account;
 mod admin;
 mod admit;
+mod appending;
+mod change;
 mod delivery;
 mod download;
 mod drain;
@@ -21,9 +23,11 @@ mod login;
 mod membership;
 mod presence;
 mod receipt;
+mod request;
 mod resume;
 mod room;
 mod sending;
+mod store;
 mod upload;
 mod vetting;
 mod visible;
@@ -39,28 +43,26 @@ use slab::Slab;
 
 use self::account::{AccountState, Accounts};
 use self::delivery::Stalled;
-use self::download::Wish;
 use self::drain::Draining;
+use self::file::FileBook;
 pub use self::file::{FetchContent, FileNews, FileWork};
-use self::file::{FileBook, Step};
 use self::gate::Gate;
 use self::hooks::HookBook;
 use self::link::{Link, Links};
 use self::presence::PresenceBook;
 use self::receipt::ReceiptBook;
+use self::request::Asked;
 use self::room::RoomState;
-use self::sending::Parked;
-use crate::id::{
-    AccountId, BlobId, ConversationId, DeviceId, LinkId, RequestId, SendId, Seq, Ticket,
-};
+pub(crate) use self::store::storage_refusal;
+use self::store::{Pending, plain_append};
+use crate::id::{AccountId, BlobId, ConversationId, DeviceId, LinkId, SendId, Seq, Ticket};
 use crate::limits;
 use crate::model::{
-    Admin, AdminAnswer, Answer, ByeReason, Code, Entry, FileRules, HistoryFrom, HistoryItem,
-    Invite, Login, Now, Refusal, Registration, Request, RoomName, Span, Time, ToClient, ToServer,
+    Admin, AdminAnswer, ByeReason, Entry, FileRules, HistoryFrom, HistoryItem, Invite, Login, Now,
+    Refusal, Registration, RoomName, Span, Time, ToClient, ToServer,
 };
 use crate::port::{
-    Append, Ask, BlobPlace, Committed, DirectoryChange, Fault, FromHooks, HookSet, News,
-    PluginName, Random, SearchPage, Snapshot, Write,
+    Ask, BlobPlace, Committed, Fault, FromHooks, HookSet, News, Random, SearchPage, Snapshot, Write,
 };
 
 /// The server's routing state.
@@ -383,308 +385,6 @@ impl Hub {
         }
     }
 
-    fn handle_request(
-        &mut self,
-        id: LinkId,
-        request: RequestId,
-        wish: Request,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(link) = self.links.get_mut(id) else {
-            return;
-        };
-        let is_list = matches!(
-            wish,
-            Request::Rooms { .. }
-                | Request::Members { .. }
-                | Request::Who { .. }
-                | Request::Conversations { .. }
-                | Request::Receipts { .. }
-        );
-        if link.requests >= limits::REQUESTS || is_list && !link.may_list(self.now.time) {
-            let refusal = Refusal::new(Code::Busy).retry_in(1000);
-            out.push(Effect::Send(id, ToClient::Error(request, refusal)));
-            return;
-        }
-        link.requests += 1;
-        let asked = Asked {
-            link: id,
-            account: link.account,
-            request,
-        };
-        let answer = match wish {
-            Request::Create {
-                room,
-                public,
-                history,
-            } => self.create_room(asked, &room, public, history, out),
-            Request::Change {
-                target,
-                account,
-                change,
-                role,
-                seconds,
-            } => self.change_member(asked, &target, account.as_ref(), change, role, seconds, out),
-            Request::Rooms { after } => Ok(Some(self.list_rooms(asked, after.as_deref()))),
-            Request::Members { target, after } => self
-                .list_members(asked, &target, after.as_deref())
-                .map(Some),
-            Request::Who { after } => Ok(Some(self.list_who(asked, after.as_deref()))),
-            Request::History {
-                target,
-                from,
-                limit,
-            } => self.read_history(asked, &target, from, limit, out),
-            Request::Search {
-                target,
-                text,
-                after,
-            } => self.search(asked, target.as_ref(), text, after.as_deref(), out),
-            Request::Conversations { after } => {
-                Ok(Some(self.list_conversations(asked, after.as_deref())))
-            }
-            Request::Read { target, seq } => self.mark_read(asked, &target, seq, out),
-            Request::Receipts { target } => self.list_receipts(asked, &target).map(Some),
-            Request::Devices => Ok(Some(self.list_devices(asked))),
-            Request::Revoke { device } => self.revoke_device(asked, device, out),
-            Request::Password {
-                old,
-                new,
-                keep_devices,
-            } => self.change_password(asked, old, new, keep_devices, out),
-            Request::Command { target, name, args } => {
-                self.run_command(asked, target.as_ref(), name, args, out)
-            }
-            Request::Commands => Ok(Some(self.list_commands())),
-            Request::Upload(upload) => self.begin_upload(asked, upload, out),
-            Request::Finish { transfer, hash } => self.finish_upload(asked, transfer, hash, out),
-            Request::Abandon { id } => self.abandon_upload(asked, id, out),
-            Request::Fetch {
-                blob,
-                offset,
-                length,
-                window,
-            } => {
-                let wish = Wish {
-                    blob,
-                    offset,
-                    length,
-                    window,
-                };
-                self.begin_fetch(asked, wish, out)
-            }
-        };
-        match answer {
-            Ok(Some(answer)) => self.answer(asked, Ok(answer), out),
-            // It will be answered when the store did.
-            Ok(None) => {}
-            Err(refusal) => self.answer(asked, Err(refusal), out),
-        }
-    }
-
-    /// Answers a request, if its link is still there.
-    fn answer(&mut self, asked: Asked, answer: Result<Answer, Refusal>, out: &mut Vec<Effect>) {
-        let Some(link) = self.links.get_mut(asked.link) else {
-            return;
-        };
-        link.requests = link.requests.saturating_sub(1);
-        out.push(Effect::Send(
-            asked.link,
-            match answer {
-                Ok(answer) => ToClient::Answer(asked.request, answer),
-                Err(refusal) => ToClient::Error(asked.request, refusal),
-            },
-        ));
-    }
-
-    fn handle_committed(&mut self, committed: Committed, out: &mut Vec<Effect>) {
-        match committed {
-            Committed::Entry {
-                ticket,
-                entry,
-                counted,
-                changes,
-            } => {
-                self.appended += 1;
-                let pending = ticket.and_then(|ticket| self.take_pending(ticket));
-                self.handle_tail(pending, &entry, counted, changes, out);
-            }
-            Committed::Changed { ticket, changes } => {
-                let ended = self.ended_by(&changes);
-                for change in changes {
-                    if let DirectoryChange::RemoveAccount(account) = change {
-                        self.drop_uploads(account, out);
-                    }
-                    self.apply(change, None);
-                }
-                match ticket.and_then(|ticket| self.take_pending(ticket)) {
-                    Some(Pending::Enroll(attempt)) => self.enter(attempt, out),
-                    Some(Pending::Done(asked)) => self.answer(asked, Ok(Answer::Done), out),
-                    Some(Pending::Cursor(asked, _)) => {
-                        self.receipts.answered();
-                        self.answer(asked, Ok(Answer::Done), out);
-                    }
-                    Some(Pending::Cursors(_)) => self.receipts.answered(),
-                    Some(Pending::Password(asked, keep)) => self.password_changed(asked, keep, out),
-                    Some(Pending::File(Step::Recorded(blob))) => {
-                        self.upload_recorded(blob, Ok(()), out);
-                    }
-                    Some(Pending::File(Step::Forgotten(asked, blob))) => {
-                        self.upload_forgotten(asked, blob, out);
-                    }
-                    Some(Pending::AdminWrite(id, answer)) => {
-                        out.push(Effect::Admin(id, Ok(answer)));
-                    }
-                    Some(Pending::Operator(id, wish)) => self.operator_made(id, wish, None, out),
-                    Some(Pending::Voice(plugin)) => self.voice_opened(&plugin, None, out),
-                    _ => {}
-                }
-                for (link, reason, text) in ended {
-                    self.close(link, reason, text, out);
-                }
-            }
-            Committed::Duplicate {
-                ticket,
-                conversation,
-                seq,
-            } => {
-                if let Some(Pending::Append(append)) = self.take_pending(ticket) {
-                    self.append_known(append, conversation, seq, out);
-                }
-            }
-            Committed::Failed { ticket, fault } => match self.take_pending(ticket) {
-                Some(Pending::Append(append)) => self.append_failed(append, &fault, out),
-                Some(Pending::Enroll(attempt)) => self.enroll_failed(attempt, &fault, out),
-                Some(Pending::File(Step::Recorded(blob))) => {
-                    self.upload_recorded(blob, Err(fault), out);
-                }
-                Some(Pending::File(Step::Forgotten(asked, blob))) => {
-                    self.forgetting_failed(asked, blob, &fault, out);
-                }
-                Some(Pending::Done(asked) | Pending::Password(asked, _)) => {
-                    self.answer(asked, Err(storage_refusal(&fault)), out);
-                }
-                Some(Pending::AdminWrite(id, _)) => {
-                    let refusal = match fault {
-                        Fault::Taken => Code::NameTaken.into(),
-                        fault => storage_refusal(&fault),
-                    };
-                    out.push(Effect::Admin(id, Err(refusal)));
-                }
-                Some(Pending::Operator(id, wish)) => {
-                    self.operator_made(id, wish, Some(&fault), out);
-                }
-                Some(Pending::Voice(plugin)) => self.voice_opened(&plugin, Some(&fault), out),
-                Some(Pending::Cursors(cursors)) => {
-                    self.receipts.write_failed(cursors, self.now.time);
-                }
-                Some(Pending::Cursor(asked, conversation)) => {
-                    let cursor = [(conversation, asked.account)];
-                    self.receipts.write_failed(cursor, self.now.time);
-                    self.answer(asked, Err(storage_refusal(&fault)), out);
-                }
-                _ => {}
-            },
-            Committed::Trimmed {
-                conversation,
-                first,
-            } => {
-                if let Some(room) = self.rooms.get_mut(&conversation) {
-                    room.trim(first);
-                }
-                self.review_transfers(conversation, None, out);
-            }
-            Committed::Freed { bytes, contents } => self.handle_freed(bytes, contents, out),
-        }
-    }
-
-    /// Links of accounts and devices that these changes put an end to. A device that logged in while
-    /// the change was on its way is among them.
-    fn ended_by(&self, changes: &[DirectoryChange]) -> Vec<(LinkId, ByeReason, &'static str)> {
-        let mut ended = Vec::new();
-        for change in changes {
-            match change {
-                DirectoryChange::RemoveAccount(id) => {
-                    let links = self.account(*id).map_or(&[][..], |state| &state.links);
-                    let why = (ByeReason::Banned, "this account was deleted");
-                    ended.extend(links.iter().map(|link| (*link, why.0, why.1)));
-                }
-                DirectoryChange::RemoveDevice(id) => {
-                    let account = self.accounts.device(*id).map(|device| device.account);
-                    let state = account.and_then(|account| self.account(account));
-                    let links = state.map_or(&[][..], |state| &state.links);
-                    let its = |link: &&LinkId| {
-                        let link = self.links.get(**link);
-                        link.is_some_and(|link| link.device == *id)
-                    };
-                    let why = (ByeReason::Kicked, "this device was revoked");
-                    ended.extend(links.iter().filter(its).map(|link| (*link, why.0, why.1)));
-                }
-                _ => {}
-            }
-        }
-        ended
-    }
-
-    fn handle_loaded(
-        &mut self,
-        ticket: Ticket,
-        loaded: Result<Loaded, Fault>,
-        out: &mut Vec<Effect>,
-    ) {
-        match (self.take_pending(ticket), loaded) {
-            (Some(Pending::Read(link, conversation)), loaded) => {
-                let entries = match loaded {
-                    Ok(Loaded::Read(entries)) => Ok(entries),
-                    Ok(_) => return,
-                    Err(fault) => Err(fault),
-                };
-                self.handle_read(link, conversation, entries, out);
-            }
-            (Some(Pending::Lookup(send)), loaded) => {
-                let known = match loaded {
-                    Ok(Loaded::Lookup(known)) => Ok(known),
-                    Ok(_) => return,
-                    Err(fault) => Err(fault),
-                };
-                self.looked_up(*send, known, out);
-            }
-            (Some(Pending::File(Step::Known(blob))), loaded) => {
-                let known = match loaded {
-                    Ok(Loaded::Lookup(known)) => Ok(known),
-                    Ok(_) => return,
-                    Err(fault) => Err(fault),
-                };
-                self.upload_known(blob, known, out);
-            }
-            (Some(Pending::File(Step::Located(asked, wish))), loaded) => {
-                let found = match loaded {
-                    Ok(Loaded::Blob(found)) => Ok(found.map(|place| *place)),
-                    Ok(_) => return,
-                    Err(fault) => Err(fault),
-                };
-                self.fetch_located(asked, wish, found, out);
-            }
-            (Some(Pending::Counted(asked, conversation, seq)), Ok(Loaded::Counted(counted))) => {
-                self.move_read(asked.account, conversation, seq, counted);
-                if let Some(answer) = self.write_read(asked, conversation, out) {
-                    self.answer(asked, Ok(answer), out);
-                }
-            }
-            (Some(Pending::Asked(asked)), Ok(Loaded::History(items, more))) => {
-                self.answer(asked, Ok(Answer::History(items, more)), out);
-            }
-            (Some(Pending::Asked(asked)), Ok(Loaded::Search(page))) => {
-                let next = page.next.map(|next| next.to_string());
-                self.answer(asked, Ok(Answer::Search(page.entries, next)), out);
-            }
-            (Some(Pending::Asked(asked) | Pending::Counted(asked, ..)), Err(fault)) => {
-                self.answer(asked, Err(storage_refusal(&fault)), out);
-            }
-            _ => {}
-        }
-    }
-
     /// Ends a link on the hub's own account.
     fn close(&mut self, id: LinkId, reason: ByeReason, text: &str, out: &mut Vec<Effect>) {
         self.gate.gone(id);
@@ -743,25 +443,6 @@ impl Hub {
         }
     }
 
-    fn write(&mut self, write: Write, pending: Pending, out: &mut Vec<Effect>) {
-        let ticket = self.ticket(pending);
-        out.push(Effect::Write(ticket, write));
-    }
-
-    fn load(&mut self, load: Load, pending: Pending, out: &mut Vec<Effect>) {
-        let ticket = self.ticket(pending);
-        out.push(Effect::Load(ticket, load));
-    }
-
-    fn ticket(&mut self, pending: Pending) -> Ticket {
-        Ticket(self.pending.insert(pending) as u64)
-    }
-
-    fn take_pending(&mut self, ticket: Ticket) -> Option<Pending> {
-        let key = usize::try_from(ticket.0).ok()?;
-        self.pending.try_remove(key)
-    }
-
     fn account(&self, id: AccountId) -> Option<&AccountState> {
         self.accounts.get(id)
     }
@@ -774,111 +455,5 @@ impl std::fmt::Debug for Hub {
             .field("rooms", &self.rooms.len())
             .field("pending", &self.pending.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// What an answer of the store is waited for.
-#[derive(Debug)]
-enum Pending {
-    /// A password is checked or hashed for a login.
-    Login(login::Attempt),
-    /// An account or device is written.
-    Enroll(login::Attempt),
-    /// An entry is written.
-    Append(sending::Appending),
-    /// A send id is looked up; the send waits.
-    Lookup(Box<Parked>),
-    /// Entries are read for a link that lags.
-    Read(LinkId, ConversationId),
-    /// A place's count is read for a read cursor.
-    Counted(Asked, ConversationId, Seq),
-    /// A page is read.
-    Asked(Asked),
-    /// A directory change is written.
-    Done(Asked),
-    /// A password is written; the devices to keep.
-    Password(Asked, Option<DeviceId>),
-    /// The old password is checked.
-    OldPassword(login::PasswordChange),
-    /// The new password is hashed.
-    NewPassword(login::PasswordChange),
-    /// A password is hashed for the operator.
-    AdminHash(u64, Admin),
-    /// A change is written for the operator.
-    AdminWrite(u64, AdminAnswer),
-    /// The server's own account is made, for this wish.
-    Operator(u64, Admin),
-    /// The account of a plugin is made.
-    Voice(PluginName),
-    /// Cursors are written.
-    Cursors(Vec<(ConversationId, AccountId)>),
-    /// A file is on its way.
-    File(Step),
-    /// A read cursor is written that somebody waits for.
-    Cursor(Asked, ConversationId),
-    /// Something is written that nobody waits for.
-    Nobody,
-}
-
-impl Pending {
-    const fn is_write(&self) -> bool {
-        !matches!(
-            self,
-            Self::Read(..)
-                | Self::Asked(_)
-                | Self::Counted(..)
-                | Self::Login(_)
-                | Self::Lookup(_)
-                | Self::File(_)
-        )
-    }
-}
-
-/// Who asked what.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    link: LinkId,
-    account: AccountId,
-    request: RequestId,
-}
-
-/// What to tell somebody when the store did not do it.
-pub(crate) fn storage_refusal(fault: &Fault) -> Refusal {
-    match fault {
-        Fault::Taken => Refusal::new(Code::Conflict),
-        Fault::Conflict { .. } => Refusal::new(Code::Conflict).retry_in(0),
-        Fault::NoTarget => Refusal::new(Code::NoSuchEntry),
-        Fault::NotAuthor => Refusal::because(Code::Forbidden, "only its author can do that"),
-        Fault::NoConversation => Refusal::new(Code::NoSuchRoom),
-        // Somebody else's entry failed before it. It is not for this one to wait for that.
-        Fault::AfterFailed => Refusal::new(Code::Busy).retry_in(500),
-        Fault::Full(_) => Refusal::because(
-            Code::Storage,
-            "the server's disk is full; tell its operator, and try again later",
-        )
-        .retry_in(2000),
-        Fault::Io(_) => Refusal::new(Code::Storage).retry_in(2000),
-        Fault::Damaged(_) => Code::Damaged.into(),
-    }
-}
-
-/// An append without guards.
-fn plain_append(
-    conversation: ConversationId,
-    id: SendId,
-    from: &AccountState,
-    now: Now,
-    body: crate::model::Body,
-) -> Append {
-    Append {
-        conversation,
-        id,
-        from: from.record.id,
-        from_name: from.record.name.clone(),
-        time: now.date,
-        body,
-        expect: None,
-        target_by: None,
-        changes: Vec::<DirectoryChange>::new(),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::membership::Wish;
+use super::change::Wish;
 use super::visible::visible;
 use super::{AccountId, ConversationId, Hub, LinkId, Seq, limits};
 use crate::model::{

@@ -1,7 +1,8 @@
 //! Uploads, from the first request to the entry.
 
+use super::appending::Origin;
 use super::file::{FileWork, Phase, Step, Vetted};
-use super::sending::{Candidate, Origin};
+use super::sending::Candidate;
 use super::{Asked, Effect, Hub, Load, Pending, storage_refusal};
 use crate::id::{AccountId, BlobId, ConversationId, RequestId, SendId, Seq};
 use crate::limits;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::change::{Decision, Wish};
 use super::file::{Phase, Vetted};
 use super::hooks::{Awaited, NewRoom, refusal};
-use super::membership::{Decision, Wish};
 use super::upload::check_name;
 use super::{Asked, ConversationId, Effect, Hub, SendId, limits};
 use crate::id::BlobId;

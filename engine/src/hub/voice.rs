@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::appending::Origin;
 use super::hooks::Speaker;
 use super::login::clip;
-use super::sending::{Candidate, Origin};
+use super::sending::Candidate;
 use super::{AccountId, Effect, Hub, LinkId, Pending, limits, storage_refusal};
 use crate::id::{ConversationId, SendId, Seq};
 use crate::model::{Account, Code, Kind, Refusal, Rights, Time, ToClient};
