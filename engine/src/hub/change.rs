@@ -44,6 +44,10 @@ pub(super) struct Decision {
 }
 
 impl Hub {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the fields of one request"
+    )]
     pub(super) fn change_member(
         &mut self,
         asked: Asked,
@@ -336,6 +340,11 @@ impl Hub {
         Ok(())
     }
 
+    /// Appends the entry of a membership change.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is needed once, and a struct would be made for one call"
+    )]
     pub(super) fn enter_change(
         &mut self,
         actor: AccountId,

@@ -194,11 +194,6 @@ impl Hub {
         }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "they are the fields of one request"
-    )]
-
     /// The role of an account in a room, with what the server's administrators may do everywhere.
     pub(super) fn role_in(&self, room: &RoomState, account: AccountId) -> Role {
         let role = room
@@ -221,12 +216,6 @@ impl Hub {
         self.account(account)
             .is_some_and(|state| state.record.rights == Rights::Admin)
     }
-
-    /// Appends the entry of a membership change.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is needed once, and a struct would be made for one call"
-    )]
 
     /// A membership changed with this entry: seats come and go with it.
     pub(super) fn member_changed(
