@@ -41,6 +41,7 @@ pub fn simulate(seed: u64, sabotage: Sabotage, traced: bool) -> Outcome {
     story.plan();
     story.play();
     story.heal();
+    story.say_the_rest();
     story.end();
     let World {
         witness,
@@ -506,6 +507,21 @@ impl Story {
             .complain(format!("it never settles: {open:?}"));
     }
 
+    /// Where much was refused or cancelled, more is said until there are as many entries as a story has.
+    fn say_the_rest(&mut self) {
+        for _ in 0..PATIENCE {
+            let missing = ENTRIES.saturating_sub(self.world.tally.entries);
+            if missing == 0 {
+                return;
+            }
+            for _ in 0..missing {
+                let device = self.rng.usize(0..self.owners.len());
+                self.say(device, Place::Lobby);
+            }
+            self.heal();
+        }
+    }
+
     /// Everybody leaves.
     fn end(&mut self) {
         let world = &mut self.world;
@@ -607,6 +623,8 @@ pub(super) fn name(text: &str) -> AccountName {
 const NAMES: [&str; 4] = ["ann", "bob", "cyd", "dan"];
 /// Texts of one story.
 const SAYINGS: usize = 235;
+/// Entries that a story has at least.
+const ENTRIES: u32 = 200;
 /// How long things break.
 const MAYHEM_MS: u64 = 30_000;
 /// One in so many stories is over sealed links, which take longer to play.
