@@ -153,8 +153,11 @@ pub const SPANS: usize = 64;
 pub const PRESENCE_MEMBERS: usize = 256;
 /// Members of a room up to which receipts are passed on unasked.
 pub const RECEIPT_MEMBERS: usize = 32;
-/// Mentions that are counted per account and conversation.
-pub const MENTIONS: u32 = 999;
+/// Mentions that are counted per account and conversation, until they are read: each is a place in memory
+/// and a row of the database.
+pub const MENTIONS: usize = 999;
+/// Names that are looked for in one text.
+pub const MENTIONED: usize = 32;
 /// Recent entries of a room that are kept in memory for links that just missed them.
 pub const RING_ENTRIES: usize = 256;
 /// Bytes of recent entries of a room.

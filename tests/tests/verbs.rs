@@ -296,7 +296,7 @@ fn history_is_read_from_any_place_in_any_direction() {
 
 #[test]
 fn who_has_read_how_far_is_told_and_counted() {
-    let (server, mut ann, mut bob) = two();
+    let (mut server, mut ann, mut bob) = two();
     let first = done(
         &mut ann,
         json!({"type": "send", "to": "bob", "text": "one"}),
@@ -321,6 +321,16 @@ fn who_has_read_how_far_is_told_and_counted() {
         "{item}"
     );
     assert_eq!(item["mentions"], 1, "{item}");
+    // A crash of the server changes nothing of it.
+    server.kill();
+    server.restart();
+    for client in [&mut ann, &mut bob] {
+        client.expect_type("connected");
+    }
+    assert_eq!(
+        with_ann(ask(&mut bob, json!({"type": "conversations"}))),
+        item
+    );
     done(&mut bob, json!({"type": "read", "to": "ann", "seq": first}));
     let item = with_ann(ask(&mut bob, json!({"type": "conversations"})));
     assert_eq!(

@@ -47,8 +47,13 @@ pub(super) fn judge_target(append: &Append, found: Option<TargetEntry>) -> Resul
 }
 
 /// Applies a change to a member's stretches. It comes with the entry after the head, or without one:
-/// then a stretch begins with the next entry and ends with the last.
-pub(super) fn update_spans(spans: &mut Vec<Span>, update: SpanUpdate, head: Seq, has_entry: bool) {
+/// then a stretch begins with the next entry and ends with the last. Says whether one has begun.
+pub(super) fn update_spans(
+    spans: &mut Vec<Span>,
+    update: SpanUpdate,
+    head: Seq,
+    has_entry: bool,
+) -> bool {
     let open = spans.last_mut().filter(|span| span.to == Seq::MAX);
     match (update, open) {
         (SpanUpdate::Open, None) => {
@@ -59,12 +64,14 @@ pub(super) fn update_spans(spans: &mut Vec<Span>, update: SpanUpdate, head: Seq,
                 from: head.next(),
                 to: Seq::MAX,
             });
+            return true;
         }
         (SpanUpdate::Close, Some(open)) => {
             open.to = if has_entry { head.next() } else { head };
         }
         _ => {}
     }
+    false
 }
 
 /// Whether a place lies in one of the stretches.

@@ -6,7 +6,7 @@ use super::appending::Origin;
 use super::room::{RoomState, Seat, seat_of};
 use super::visible::visible;
 use super::{ConversationId, Effect, Hub, Link, LinkId, Load, Pending, Seq, limits};
-use crate::model::{ByeReason, Cursor, Entry, GapReason, Kind, Room, Standing, Time, ToClient};
+use crate::model::{ByeReason, Cursor, Entry, GapReason, Kind, Room, Time, ToClient};
 use crate::port::{DirectoryChange, Fault, MemberUpdate};
 
 /// Links whose read of the log failed: it is tried again after a while.
@@ -80,11 +80,10 @@ impl Hub {
                 read: entry.seq,
                 read_counted: counted,
             };
-            member.mentions = 0;
+            member.mentions.clear();
         }
         if entry.body.kind.counts_unread() {
             self.cursor_moved(entry.conversation, entry.from);
-            self.count_mentions(entry);
         }
         for update in &updates {
             self.member_changed(update, entry, out);
@@ -228,29 +227,6 @@ impl Hub {
         if let Some(link) = self.links.get_mut(id) {
             link.reading = false;
             self.serve(id, out);
-        }
-    }
-
-    fn count_mentions(&mut self, entry: &Entry) {
-        if entry.body.kind != Kind::TEXT || !entry.body.data.contains(&b'@') {
-            return;
-        }
-        let text = String::from_utf8_lossy(&entry.body.data);
-        for word in text.split('@').skip(1).take(32) {
-            let end = word.find(|c: char| c.is_whitespace() || ",:;!?()".contains(c));
-            let name = word[..end.unwrap_or(word.len())].trim_end_matches('.');
-            let Ok(name) = crate::model::AccountName::new(name) else {
-                continue;
-            };
-            let Some(account) = self.accounts.id_of(&name) else {
-                continue;
-            };
-            if account != entry.from
-                && let Some(member) = self.member_mut(entry.conversation, account)
-                && member.standing == Standing::In
-            {
-                member.mentions = (member.mentions + 1).min(limits::MENTIONS);
-            }
         }
     }
 }

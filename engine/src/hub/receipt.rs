@@ -132,7 +132,7 @@ impl Hub {
         member.cursor.read = seq;
         member.cursor.read_counted = counted;
         member.cursor.delivered = member.cursor.delivered.max(seq);
-        member.mentions = 0;
+        member.mentions.retain(|mention| *mention > seq);
         self.cursor_moved(conversation, account);
     }
 

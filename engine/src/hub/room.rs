@@ -40,7 +40,8 @@ pub(super) struct MemberState {
     pub(super) muted_until: UnixTime,
     pub(super) spans: Vec<Span>,
     pub(super) cursor: Cursor,
-    pub(super) mentions: u32,
+    /// Entries after the read cursor that name it, in order.
+    pub(super) mentions: Vec<Seq>,
 }
 
 /// A link that gets a conversation's entries.
@@ -165,6 +166,9 @@ impl RoomState {
 
     pub(super) fn trim(&mut self, first: Seq) {
         self.record.first = self.record.first.max(first);
+        for member in self.members.values_mut() {
+            member.mentions.retain(|seq| *seq >= first);
+        }
         while self
             .ring
             .front()
@@ -213,7 +217,7 @@ impl Hub {
                         muted_until: member.muted_until,
                         spans: member.spans,
                         cursor: Cursor::default(),
-                        mentions: 0,
+                        mentions: Vec::new(),
                     },
                 );
             }
@@ -221,6 +225,13 @@ impl Hub {
         for (conversation, account, cursor) in snapshot.cursors {
             if let Some(member) = self.member_mut(conversation, account) {
                 member.cursor = cursor;
+            }
+        }
+        for (conversation, account, seq) in snapshot.mentions {
+            if let Some(member) = self.member_mut(conversation, account)
+                && seq > member.cursor.read
+            {
+                member.mentions.push(seq);
             }
         }
         self.files.restore(snapshot.uploads, snapshot.stored);
@@ -261,6 +272,13 @@ impl Hub {
                 }
             }
             DirectoryChange::SetMember(update) => self.set_member(&update, seq.unwrap_or_default()),
+            DirectoryChange::Mention(conversation, account) => {
+                if let Some(member) = self.member_mut(conversation, account)
+                    && member.standing == Standing::In
+                {
+                    member.mentions.extend(seq);
+                }
+            }
             DirectoryChange::SetCursor(conversation, account, cursor) => {
                 if let Some(member) = self.member_mut(conversation, account) {
                     let held = &mut member.cursor;
@@ -316,7 +334,7 @@ impl Hub {
                 muted_until: UnixTime(0),
                 spans: Vec::new(),
                 cursor: Cursor::default(),
-                mentions: 0,
+                mentions: Vec::new(),
             });
         let was_in = member.standing == Standing::In;
         // Who is only invited, or banned from outside, does not hold the conversation: others decide
@@ -340,7 +358,7 @@ impl Hub {
                 // What was said before is no news to who comes in.
                 member.cursor.read = Seq(seq.0.saturating_sub(1));
                 member.cursor.read_counted = room.record.counted;
-                member.mentions = 0;
+                member.mentions.clear();
             }
             SpanUpdate::Close => {
                 if let Some(span) = member.spans.last_mut() {
@@ -401,7 +419,7 @@ impl Hub {
             head: room.record.head.min(visible.end()),
             read: member.cursor.read,
             unread: u32::try_from(unread).unwrap_or(u32::MAX),
-            mentions: member.mentions,
+            mentions: u32::try_from(member.mentions.len()).unwrap_or(u32::MAX),
             joined,
         })
     }

@@ -12,8 +12,10 @@ use super::{
     storage_refusal,
 };
 use crate::id::{AccountId, RequestId};
-use crate::model::{Body, ByeReason, Code, Extensions, Kind, Refusal, Send, Target, ToClient};
-use crate::port::{Append, Fault, HookSet};
+use crate::model::{
+    AccountName, Body, ByeReason, Code, Extensions, Kind, Refusal, Send, Standing, Target, ToClient,
+};
+use crate::port::{Append, DirectoryChange, Fault, HookSet};
 
 /// A send that waits for an earlier one of its link and conversation, or for a look-up.
 #[derive(Debug)]
@@ -420,6 +422,7 @@ impl Hub {
 
     pub(super) fn append_of(&self, candidate: Candidate, guards: Guards) -> Option<Append> {
         let from = self.account(candidate.from)?;
+        let mentions = self.mentions(&candidate);
         let mut append = plain_append(
             candidate.conversation,
             candidate.id,
@@ -429,7 +432,41 @@ impl Hub {
         );
         append.target_by = guards.target_by;
         append.changes = guards.changes;
+        append.changes.extend(mentions);
         Some(append)
+    }
+
+    /// The members that a text names, as far as their mentions are counted.
+    fn mentions(&self, candidate: &Candidate) -> Vec<DirectoryChange> {
+        let mut mentions = Vec::new();
+        let body = &candidate.body;
+        if body.kind != Kind::TEXT || !body.data.contains(&b'@') {
+            return mentions;
+        }
+        let conversation = candidate.conversation;
+        let room = self.rooms.get(&conversation);
+        let text = String::from_utf8_lossy(&body.data);
+        for word in text.split('@').skip(1).take(limits::MENTIONED) {
+            let end = word.find(|c: char| c.is_whitespace() || ",:;!?()".contains(c));
+            let name = word[..end.unwrap_or(word.len())].trim_end_matches('.');
+            let account = AccountName::new(name).ok();
+            let Some(account) = account.and_then(|name| self.accounts.id_of(&name)) else {
+                continue;
+            };
+            let member = room.and_then(|room| room.members.get(&account));
+            let counts = match member {
+                Some(member) => {
+                    member.standing == Standing::In && member.mentions.len() < limits::MENTIONS
+                }
+                // The first entry of a direct conversation makes its members.
+                None => candidate.other == Some(account),
+            };
+            let mention = DirectoryChange::Mention(conversation, account);
+            if counts && account != candidate.from && !mentions.contains(&mention) {
+                mentions.push(mention);
+            }
+        }
+        mentions
     }
 
     /// Refuses an entry, and for a while those after it, if it may come again.

@@ -91,7 +91,7 @@ mod tests {
                 })
                 .collect(),
             cursor: Cursor::default(),
-            mentions: 0,
+            mentions: Vec::new(),
         }
     }
 

@@ -82,6 +82,9 @@ pub enum DirectoryChange {
     SetTopic(ConversationId, String),
     /// Somebody's place in a conversation; made if it is not there.
     SetMember(MemberUpdate),
+    /// The entry that comes with it names an account that has not read it. Forgotten with the next
+    /// [`SetCursor`](Self::SetCursor) that has read it, and when the account comes in anew.
+    Mention(ConversationId, AccountId),
     /// How far an account got; made if it is not there.
     SetCursor(ConversationId, AccountId, Cursor),
     /// A new invite.
@@ -251,6 +254,8 @@ pub struct Snapshot {
     pub members: Vec<Member>,
     /// How far members got.
     pub cursors: Vec<(ConversationId, AccountId, Cursor)>,
+    /// Entries that name members who have not read them, in order.
+    pub mentions: Vec<(ConversationId, AccountId, Seq)>,
     /// Invites that have uses left.
     pub invites: Vec<Invite>,
     /// Uploads that are not done.

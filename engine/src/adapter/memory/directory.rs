@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::adapter::rules;
-use crate::id::{AccountId, BlobId, ConversationId, DeviceId};
+use crate::id::{AccountId, BlobId, ConversationId, DeviceId, Seq};
 use crate::model::{
     Account, AccountName, Cursor, Device, Invite, Member, PendingUpload, Room, RoomName, UnixTime,
 };
@@ -23,6 +23,7 @@ pub(super) struct Register {
     device_keys: HashMap<[u8; 32], DeviceId>,
     members: BTreeMap<(ConversationId, AccountId), Member>,
     cursors: BTreeMap<(ConversationId, AccountId), Cursor>,
+    mentions: BTreeMap<(ConversationId, AccountId), Vec<Seq>>,
     invites: BTreeMap<[u8; 32], Invite>,
     uploads: BTreeMap<BlobId, PendingUpload>,
 }
@@ -34,6 +35,7 @@ enum Undo {
     Device(DeviceId, Option<Device>),
     Member((ConversationId, AccountId), Option<Member>),
     Cursor((ConversationId, AccountId), Option<Cursor>),
+    Mentions((ConversationId, AccountId), Option<Vec<Seq>>),
     Invite([u8; 32], Option<Invite>),
     Upload(BlobId, Option<PendingUpload>),
 }
@@ -61,7 +63,7 @@ impl Register {
 
     pub(super) fn snapshot(&self) -> Snapshot {
         let rooms = self.room_order.iter().filter_map(|id| self.rooms.get(id));
-        let cursors = self.cursors.iter();
+        let (cursors, mentions) = (self.cursors.iter(), self.mentions.iter());
         Snapshot {
             accounts: self.accounts.values().cloned().collect(),
             devices: self.devices.values().cloned().collect(),
@@ -70,10 +72,24 @@ impl Register {
             cursors: cursors
                 .map(|((room, who), cursor)| (*room, *who, *cursor))
                 .collect(),
+            mentions: mentions
+                .flat_map(|((room, who), all)| all.iter().map(|seq| (*room, *who, *seq)))
+                .collect(),
             invites: self.invites.values().cloned().collect(),
             uploads: self.uploads.values().cloned().collect(),
             // The logs know.
             stored: Vec::new(),
+        }
+    }
+
+    /// Retention cut a conversation before this place.
+    pub(super) fn trim(&mut self, conversation: ConversationId, first: Seq) {
+        if let Some(room) = self.rooms.get_mut(&conversation) {
+            room.first = first;
+        }
+        let all = (conversation, AccountId(0))..=(conversation, AccountId(u64::MAX));
+        for (_, mentions) in self.mentions.range_mut(all) {
+            mentions.retain(|seq| *seq >= first);
         }
     }
 
@@ -142,12 +158,25 @@ impl Register {
                 before.push(self.put_room(*id, Some(room)));
             }
             DirectoryChange::SetMember(update) => {
-                before.push(self.set_member(update, entry_in)?);
+                self.set_member(update, entry_in, before)?;
+            }
+            DirectoryChange::Mention(conversation, account) => {
+                let seq = self.room(*conversation)?.head.next();
+                let key = (*conversation, *account);
+                before.push(Undo::Mentions(key, self.mentions.get(&key).cloned()));
+                self.mentions.entry(key).or_default().push(seq);
             }
             DirectoryChange::SetCursor(conversation, account, cursor) => {
                 self.room(*conversation)?;
                 let key = (*conversation, *account);
                 before.push(Undo::Cursor(key, self.cursors.insert(key, *cursor)));
+                if let Some(mut mentions) = self.mentions.remove(&key) {
+                    before.push(Undo::Mentions(key, Some(mentions.clone())));
+                    mentions.retain(|seq| *seq > cursor.read);
+                    if !mentions.is_empty() {
+                        self.mentions.insert(key, mentions);
+                    }
+                }
             }
             DirectoryChange::AddInvite(invite) => {
                 if self.invites.contains_key(&invite.hash) {
@@ -189,6 +218,10 @@ impl Register {
         for key in cursors {
             before.push(Undo::Cursor(key, self.cursors.remove(&key)));
         }
+        let mentions: Vec<_> = self.mentions.keys().filter(own).copied().collect();
+        for key in mentions {
+            before.push(Undo::Mentions(key, self.mentions.remove(&key)));
+        }
         let uploads = self.uploads.values().filter(|upload| upload.account == id);
         let uploads: Vec<BlobId> = uploads.map(|upload| upload.blob).collect();
         for blob in uploads {
@@ -201,13 +234,16 @@ impl Register {
         &mut self,
         update: &MemberUpdate,
         entry_in: Option<ConversationId>,
-    ) -> Result<Undo, Fault> {
+        before: &mut Vec<Undo>,
+    ) -> Result<(), Fault> {
         let head = self.room(update.conversation)?.head;
         let key = (update.conversation, update.account);
         let old = self.members.get(&key).cloned();
         let mut spans = old.as_ref().map_or_else(Vec::new, |old| old.spans.clone());
         let has_entry = entry_in == Some(update.conversation);
-        rules::update_spans(&mut spans, update.span, head, has_entry);
+        if rules::update_spans(&mut spans, update.span, head, has_entry) {
+            before.push(Undo::Mentions(key, self.mentions.remove(&key)));
+        }
         let member = Member {
             conversation: update.conversation,
             account: update.account,
@@ -217,7 +253,8 @@ impl Register {
             spans,
         };
         self.members.insert(key, member);
-        Ok(Undo::Member(key, old))
+        before.push(Undo::Member(key, old));
+        Ok(())
     }
 
     fn use_invite(&mut self, hash: &[u8; 32], date: UnixTime) -> Result<Undo, Fault> {
@@ -291,6 +328,8 @@ impl Register {
             Undo::Member(key, None) => drop(self.members.remove(&key)),
             Undo::Cursor(key, Some(old)) => drop(self.cursors.insert(key, old)),
             Undo::Cursor(key, None) => drop(self.cursors.remove(&key)),
+            Undo::Mentions(key, Some(old)) => drop(self.mentions.insert(key, old)),
+            Undo::Mentions(key, None) => drop(self.mentions.remove(&key)),
             Undo::Invite(hash, Some(old)) => drop(self.invites.insert(hash, old)),
             Undo::Invite(hash, None) => drop(self.invites.remove(&hash)),
             Undo::Upload(blob, Some(old)) => drop(self.uploads.insert(blob, old)),

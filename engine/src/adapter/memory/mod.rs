@@ -158,9 +158,7 @@ impl State {
         }
         let mut told = Vec::with_capacity(firsts.len());
         for (conversation, first) in firsts {
-            if let Some(room) = self.register.rooms.get_mut(&conversation) {
-                room.first = first;
-            }
+            self.register.trim(conversation, first);
             told.push(Committed::Trimmed {
                 conversation,
                 first,

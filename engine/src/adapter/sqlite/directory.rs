@@ -39,6 +39,7 @@ pub(super) fn apply(
                 "DELETE FROM devices WHERE account = ?1",
                 "DELETE FROM members WHERE account = ?1",
                 "DELETE FROM cursors WHERE account = ?1",
+                "DELETE FROM mentions WHERE account = ?1",
                 "DELETE FROM uploads WHERE account = ?1",
                 "DELETE FROM accounts WHERE id = ?1",
             ] {
@@ -69,6 +70,16 @@ pub(super) fn apply(
             done(run(connection, "UPDATE rooms SET topic = ?2 WHERE num = ?1", (head.num, topic.as_str())))
         }
         DirectoryChange::SetMember(update) => set_member(connection, ledger, update, entry_in),
+        DirectoryChange::Mention(conversation, account) => {
+            let Some(head) = ledger.head(connection, *conversation)? else {
+                return Ok(Err(Fault::NoConversation));
+            };
+            done(run(
+                connection,
+                "INSERT OR IGNORE INTO mentions (room, account, seq) VALUES (?1, ?2, ?3)",
+                (head.num, account.0 as i64, head.seq.next().0 as i64),
+            ))
+        }
         DirectoryChange::SetCursor(conversation, account, cursor) => {
             let Some(head) = ledger.head(connection, *conversation)? else {
                 return Ok(Err(Fault::NoConversation));
@@ -86,7 +97,11 @@ pub(super) fn apply(
                     cursor.read.0 as i64,
                     cursor.read_counted as i64,
                 ])?;
-            Ok(Ok(()))
+            done(run(
+                connection,
+                "DELETE FROM mentions WHERE room = ?1 AND account = ?2 AND seq <= ?3",
+                (head.num, account.0 as i64, cursor.read.0 as i64),
+            ))
         }
         DirectoryChange::AddInvite(invite) => taken(connection.prepare_cached(
             "INSERT INTO invites (hash, uses, expires) VALUES (?1, ?2, ?3)",
@@ -203,6 +218,17 @@ pub(super) fn load(connection: &mut Connection) -> rusqlite::Result<Snapshot> {
             ))
         },
     )?;
+    let mentions = list(
+        &transaction,
+        "SELECT id, account, seq FROM mentions JOIN rooms ON num = room ORDER BY room, account, seq",
+        |row| {
+            Ok((
+                ConversationId(row.get(0)?),
+                AccountId(number(row, 1)?),
+                seq(row, 2)?,
+            ))
+        },
+    )?;
     let invites = list(
         &transaction,
         "SELECT hash, uses, expires FROM invites WHERE uses > 0 ORDER BY hash",
@@ -231,6 +257,7 @@ pub(super) fn load(connection: &mut Connection) -> rusqlite::Result<Snapshot> {
         rooms,
         members,
         cursors,
+        mentions,
         invites,
         uploads,
         stored,
@@ -291,7 +318,13 @@ fn set_member(
         .optional()?
         .unwrap_or_default();
     let has_entry = entry_in == Some(update.conversation);
-    rules::update_spans(&mut spans, update.span, head.seq, has_entry);
+    if rules::update_spans(&mut spans, update.span, head.seq, has_entry) {
+        run(
+            connection,
+            "DELETE FROM mentions WHERE room = ?1 AND account = ?2",
+            (head.num, account),
+        )?;
+    }
     connection
         .prepare_cached(
             "INSERT INTO members (room, account, standing, role, muted_until, spans)

@@ -25,7 +25,7 @@ pub(in crate::adapter) struct Schema {
 /// The server's database: "chLs".
 pub(super) const STORE: Schema = Schema {
     application: 0x6368_4c73,
-    steps: &[STORE_1, STORE_2],
+    steps: &[STORE_1, STORE_2, STORE_3],
 };
 
 /// Entries lie in append order, so that a commit touches the end of the table and, in each index, the
@@ -161,6 +161,17 @@ CREATE TABLE uploads (
     media_type TEXT NOT NULL,
     touched INTEGER NOT NULL
 ) WITHOUT ROWID;
+";
+
+/// Entries that name a member who has not read them. Those of before were only counted in memory.
+const STORE_3: &str = "
+CREATE TABLE mentions (
+    room INTEGER NOT NULL,
+    account INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (room, account, seq)
+) WITHOUT ROWID;
+CREATE INDEX mentions_account ON mentions (account);
 ";
 
 /// Opens the file for the one who writes, made with mode 0600 if it is missing, and brings it to

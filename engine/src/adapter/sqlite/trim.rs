@@ -187,6 +187,9 @@ impl Trim {
             connection
                 .prepare_cached("UPDATE rooms SET first = ?2 WHERE num = ?1")?
                 .execute(params![room, first.0 as i64])?;
+            connection
+                .prepare_cached("DELETE FROM mentions WHERE room = ?1 AND seq < ?2")?
+                .execute(params![room, first.0 as i64])?;
         }
         Ok(Cut {
             first,

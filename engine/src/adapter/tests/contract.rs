@@ -53,6 +53,7 @@ contract! {
     what_is_unique_stays_so
     changes_happen_all_or_none
     members_get_stretches_from_entries
+    mentions_stay_until_they_are_read
     two_first_entries_of_a_direct_conversation_may_cross
     a_closed_store_takes_nothing
     reads_of_unknown_conversations_fail
@@ -791,6 +792,74 @@ fn members_get_stretches_from_entries(store: Given) {
     assert_eq!(spans(&town).spans, [span(1, 3), span(5, Seq::MAX.0)]);
     town.change(vec![member(BOB, SpanUpdate::Close)]).unwrap();
     assert_eq!(spans(&town).spans, [span(1, 3), span(5, 6)]);
+}
+
+fn mentions_stay_until_they_are_read(store: Given) {
+    let mut town = Town::new(store);
+    town.change(vec![member(BOB, SpanUpdate::Open)]).unwrap();
+    let mut told = |names: &[AccountId]| {
+        let mut append = town.append(ANN, Body::text("@somebody", None));
+        let mention = |name: &AccountId| DirectoryChange::Mention(ROOM, *name);
+        append.changes = names.iter().map(mention).collect();
+        placed(&town.put(append)).0
+    };
+    assert_eq!(
+        (told(&[BOB]), told(&[]), told(&[BOB, CYD])),
+        (Seq(1), Seq(2), Seq(3))
+    );
+    assert_eq!((told(&[CYD]), told(&[BOB])), (Seq(4), Seq(5)));
+    let of = |town: &Town, account: AccountId| -> Vec<u64> {
+        let mentions = block_on(town.store.load()).unwrap().mentions;
+        let its = mentions.into_iter().filter(|mention| mention.1 == account);
+        its.map(|(room, _, seq)| {
+            assert_eq!(room, ROOM);
+            seq.0
+        })
+        .collect()
+    };
+    assert_eq!(
+        (of(&town, BOB), of(&town, CYD)),
+        (vec![1, 3, 5], vec![3, 4])
+    );
+    // Nothing of a write that failed.
+    let nonsense = Cursor {
+        read: Seq(9),
+        ..Cursor::default()
+    };
+    let changes = vec![
+        DirectoryChange::Mention(ROOM, BOB),
+        DirectoryChange::SetCursor(ROOM, BOB, nonsense),
+        member(BOB, SpanUpdate::Close),
+        member(BOB, SpanUpdate::Open),
+        DirectoryChange::UseInvite([9; 32], UnixTime(0)),
+    ];
+    assert_eq!(town.change(changes), Err(Fault::Taken));
+    assert_eq!(of(&town, BOB), [1, 3, 5]);
+    // What was read.
+    let cursor = Cursor {
+        read: Seq(3),
+        ..Cursor::default()
+    };
+    town.change(vec![DirectoryChange::SetCursor(ROOM, BOB, cursor)])
+        .unwrap();
+    assert_eq!((of(&town, BOB), of(&town, CYD)), (vec![5], vec![3, 4]));
+    // What retention cut.
+    block_on(town.store.trim(None, Some(2))).unwrap();
+    town.outcomes(1);
+    assert_eq!((of(&town, BOB), of(&town, CYD)), (vec![5], vec![4]));
+    // Who was open stays so, and who comes in anew begins with nothing.
+    town.change(vec![member(BOB, SpanUpdate::Open)]).unwrap();
+    assert_eq!(of(&town, BOB), [5]);
+    town.change(vec![
+        member(BOB, SpanUpdate::Close),
+        member(BOB, SpanUpdate::Open),
+    ])
+    .unwrap();
+    assert_eq!(of(&town, BOB), Vec::<u64>::new());
+    // And with the account it goes.
+    town.change(vec![DirectoryChange::RemoveAccount(CYD)])
+        .unwrap();
+    assert_eq!(of(&town, CYD), Vec::<u64>::new());
 }
 
 fn a_closed_store_takes_nothing(store: Given) {

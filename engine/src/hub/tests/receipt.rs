@@ -101,12 +101,29 @@ fn texts_count_as_unread_until_they_are_read_and_mentions_with_them() {
     house.say(ann, "#lobby", "mail to x@bobby and @ann");
     let id = house.new_id();
     house.send(ann, "#lobby", id, false, Body::reaction(Seq(3), "+"));
-    assert_eq!(unread(&mut house, bob), (1, 2, 2));
+    // Texts are counted, and not names.
+    assert_eq!(unread(&mut house, bob), (1, 2, 1));
     assert_eq!(unread(&mut house, ann), (4, 0, 0));
     read(&mut house, bob, "#lobby", 3);
     assert_eq!(unread(&mut house, bob), (3, 1, 0));
     house.say(bob, "#lobby", "who writes has read");
     assert_eq!(unread(&mut house, bob), (6, 0, 0));
+}
+
+#[test]
+fn what_is_mentioned_after_the_place_that_was_read_counts_also_after_a_restart() {
+    let mut house = House::new();
+    let (ann, bob) = (house.register("ann"), house.register("bob"));
+    house.room("lobby", &[ann, bob]);
+    house.say(ann, "#lobby", "@bob and @bob again");
+    house.say(ann, "#lobby", "nobody");
+    house.say(ann, "#lobby", "@bob");
+    assert_eq!(unread(&mut house, bob), (1, 3, 2));
+    read(&mut house, bob, "#lobby", 4);
+    assert_eq!(unread(&mut house, bob), (4, 1, 1));
+    house.restart();
+    let bob = house.log_in("bob");
+    assert_eq!(unread(&mut house, bob), (4, 1, 1));
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub(super) struct Store {
     rooms: HashMap<ConversationId, Room>,
     members: HashMap<(ConversationId, AccountId), Member>,
     cursors: HashMap<(ConversationId, AccountId), Cursor>,
+    mentions: Vec<(ConversationId, AccountId, Seq)>,
     accounts: HashMap<AccountId, Account>,
     devices: HashMap<DeviceId, Device>,
     invites: HashMap<[u8; 32], Invite>,
@@ -228,6 +229,13 @@ impl Store {
             DirectoryChange::SetCursor(conversation, account, cursor) => {
                 self.cursor_writes += 1;
                 self.cursors.insert((conversation, account), cursor);
+                let read = |mention: &(ConversationId, AccountId, Seq)| {
+                    (mention.0, mention.1) == (conversation, account) && mention.2 <= cursor.read
+                };
+                self.mentions.retain(|mention| !read(mention));
+            }
+            DirectoryChange::Mention(conversation, account) => {
+                self.mentions.push((conversation, account, seq));
             }
             DirectoryChange::AddInvite(invite) => {
                 self.invites.insert(invite.hash, invite);
@@ -379,6 +387,7 @@ impl Store {
                 .iter()
                 .map(|((conversation, account), cursor)| (*conversation, *account, *cursor))
                 .collect(),
+            mentions: self.mentions.clone(),
             invites: self.invites.values().cloned().collect(),
             uploads: self.uploads.values().cloned().collect(),
             stored: self.stored(),
