@@ -1,156 +1,18 @@
 //! A client made of nothing but the pure layers talks to a real server over a real socket.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+#[expect(dead_code, reason = "other tests need more of it")]
+mod raw_client;
+
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat_engine::port::Random;
-use chat_engine::secure::StaticKey;
-use chat_engine::session::conduit::Conduit;
-use chat_engine::wire::{self, Decoded};
 use chat_engine::*;
 
-struct Counter(u8);
-
-impl Random for Counter {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        for byte in bytes {
-            self.0 = self.0.wrapping_mul(31).wrapping_add(7);
-            *byte = self.0;
-        }
-    }
-}
-
-struct Raw<S> {
-    stream: S,
-    conduit: Conduit,
-    now: Time,
-}
-
-impl<S: Read + Write> Raw<S> {
-    fn connect(stream: S, seed: u8) -> Self {
-        let key = Arc::new(StaticKey::generate(&mut Counter(seed)));
-        let now = Time(1);
-        let mut raw = Self {
-            stream,
-            conduit: Conduit::client(key, [seed; 32], now),
-            now,
-        };
-        while !raw.conduit.is_open() {
-            raw.transmit();
-            if raw.conduit.server_key().is_some() {
-                raw.conduit.accept_server();
-                raw.transmit();
-            }
-            if !raw.conduit.is_open() {
-                raw.receive();
-            }
-        }
-        raw
-    }
-
-    fn transmit(&mut self) {
-        let mut out = Vec::new();
-        self.conduit.poll_transmit(&mut out);
-        self.stream.write_all(&out).unwrap();
-    }
-
-    fn receive(&mut self) {
-        let mut buffer = [0; 4096];
-        let length = self.stream.read(&mut buffer).unwrap();
-        assert_ne!(length, 0, "the server closed the link");
-        self.conduit
-            .handle_bytes(&buffer[..length], self.now)
-            .unwrap();
-    }
-
-    fn say(&mut self, message: &ToServer) {
-        let mut frame = Vec::new();
-        wire::encode_to_server(message, &mut frame).unwrap();
-        let mut out = Vec::new();
-        let mut frames = std::iter::once(frame.as_slice());
-        self.conduit
-            .seal_frames(&mut frames, &mut out, self.now)
-            .unwrap();
-        self.stream.write_all(&out).unwrap();
-    }
-
-    fn hear(&mut self) -> ToClient {
-        loop {
-            if let Some(frame) = self.conduit.next_frame().unwrap() {
-                match wire::decode_to_client(frame).unwrap() {
-                    Decoded::Message(message) => return message,
-                    Decoded::Skipped => continue,
-                }
-            }
-            self.receive();
-        }
-    }
-
-    fn hear_until<T>(&mut self, mut wanted: impl FnMut(ToClient) -> Option<T>) -> T {
-        loop {
-            let message = self.hear();
-            if let Some(found) = wanted(message) {
-                return found;
-            }
-        }
-    }
-
-    fn enter(stream: S, name: &str, seed: u8) -> Self {
-        let mut raw = Self::connect(stream, seed);
-        raw.say(&ToServer::Login(Login {
-            account: name.into(),
-            password: Some("a long password".into()),
-            register: true,
-            invite: None,
-            device: "test".into(),
-            capabilities: vec![],
-            enroll: true,
-            extensions: Extensions::default(),
-        }));
-        raw.hear_until(|message| match message {
-            ToClient::Welcome(_) => Some(()),
-            ToClient::Denied(refusal) => panic!("denied: {refusal:?}"),
-            _ => None,
-        });
-        raw.say(&ToServer::Resume(Resume::default()));
-        raw
-    }
-}
-
-fn serve() -> (Server, std::thread::JoinHandle<()>) {
-    let config = ServerConfig {
-        listen: vec!["127.0.0.1:0".into()],
-        registration: Registration::Open,
-        ..ServerConfig::default()
-    };
-    let (server, driver) = pollster::block_on(Server::start(config)).unwrap();
-    (
-        server,
-        std::thread::spawn(move || pollster::block_on(driver.run())),
-    )
-}
-
-fn dial(server: &Server) -> TcpStream {
-    let stream = TcpStream::connect(server.addresses()[0]).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
-    stream
-}
-
-fn send_id(number: u8) -> SendId {
-    let date = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
-    SendId::new(UnixTime(date.as_micros() as u64), [number; 10])
-}
+use raw_client::{Raw, dial, lobby, send_id, serve_in};
 
 #[test]
 fn two_raw_clients_talk_in_the_lobby() {
-    let (server, running) = serve();
+    let server = serve_in(StorePlace::Memory, |_| ());
     let mut ann = Raw::enter(dial(&server), "ann", 1);
     let mut bob = Raw::enter(dial(&server), "bob", 2);
     bob.hear_until(|message| match message {
@@ -160,7 +22,7 @@ fn two_raw_clients_talk_in_the_lobby() {
     let id = send_id(3);
     ann.say(&ToServer::Send(Send {
         request: RequestId(1),
-        target: Target::Room(RoomName::new("lobby").unwrap()),
+        target: lobby(),
         id,
         again: false,
         body: Body::text("hi bob", None),
@@ -185,7 +47,7 @@ fn two_raw_clients_talk_in_the_lobby() {
         _ => None,
     });
     assert_eq!(reason, ByeReason::Shutdown);
-    running.join().unwrap();
+    server.stop();
 }
 
 /// A peer that asked for more than it reads could not be closed: the link's task looked at nothing but
@@ -193,22 +55,21 @@ fn two_raw_clients_talk_in_the_lobby() {
 /// logging in again and again a single account could hold all of them.
 #[test]
 fn a_link_that_never_reads_ends_when_its_device_comes_again() {
-    let (server, running) = serve();
+    let server = serve_in(StorePlace::Memory, |_| ());
     let (near, far) = UnixStream::pair().unwrap();
     near.set_read_timeout(Some(Duration::from_secs(20)))
         .unwrap();
     let far = async_io::Async::new(far).unwrap();
-    let serving = server.clone();
+    let serving = Server::clone(&server);
     let link = std::thread::spawn(move || pollster::block_on(serving.serve_stream(far, None)));
     let mut deaf = Raw::enter(near, "ann", 1);
-    let target = || Target::Room(RoomName::new("lobby").unwrap());
     // As large as a frame of a conduit may be that does not know of the login.
     let text = "x".repeat(limits::LOGIN_FRAME_BYTES - 200);
     for number in 1..=6 {
         let id = send_id(number);
         deaf.say(&ToServer::Send(Send {
             request: RequestId(number.into()),
-            target: target(),
+            target: lobby(),
             id,
             again: false,
             body: Body::text(&text, None),
@@ -219,7 +80,7 @@ fn a_link_that_never_reads_ends_when_its_device_comes_again() {
     }
     for number in 0..limits::REQUESTS as u32 {
         let wish = Request::History {
-            target: target(),
+            target: lobby(),
             from: HistoryFrom::End,
             limit: 100,
         };
@@ -233,6 +94,5 @@ fn a_link_that_never_reads_ends_when_its_device_comes_again() {
     assert!(took < limits::DEAD_AFTER / 2, "only silence ended it");
 
     again.say(&ToServer::Bye);
-    pollster::block_on(server.drain());
-    running.join().unwrap();
+    server.stop();
 }

@@ -78,16 +78,16 @@ pub(crate) fn send_id(number: u8) -> SendId {
     SendId::new(UnixTime(day * 1_000_000), [number; 10])
 }
 
-pub(crate) struct Raw {
-    stream: TcpStream,
+pub(crate) struct Raw<S = TcpStream> {
+    stream: S,
     conduit: Conduit,
     now: Time,
     requests: u32,
 }
 
-impl Raw {
+impl<S: Read + Write> Raw<S> {
     /// Logs in, or registers the first time.
-    pub(crate) fn enter(stream: TcpStream, name: &str, seed: u8) -> Self {
+    pub(crate) fn enter(stream: S, name: &str, seed: u8) -> Self {
         let key = Arc::new(StaticKey::generate(&mut Counter(seed)));
         let now = Time(1);
         let mut raw = Self {
