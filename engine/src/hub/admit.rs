@@ -1,8 +1,9 @@
 //! Whether an entry may be appended, and under which conditions.
 
 use super::appending::Origin;
+use super::body::check_body;
 use super::room::RoomState;
-use super::sending::{Candidate, check_body};
+use super::sending::Candidate;
 use super::visible::visible;
 use super::{ConversationId, Hub, SendId, Seq, limits};
 use crate::id::AccountId;

@@ -4,8 +4,9 @@ use std::collections::{VecDeque, hash_map};
 use std::sync::Arc;
 
 use super::appending::{Origin, weight};
+use super::body::check_body;
 use super::hooks::{Awaited, Speaker, refusal};
-use super::sending::{Candidate, check_body};
+use super::sending::Candidate;
 use super::{ConversationId, Effect, Hub, Link, LinkId, SendId, Seq, limits};
 use crate::id::{AccountId, Ticket};
 use crate::model::{Body, Code, Content, FileOffer, Kind, Refusal};

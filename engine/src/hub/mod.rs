@@ -9,6 +9,7 @@ mod account;
 mod admin;
 mod admit;
 mod appending;
+mod body;
 mod change;
 mod delivery;
 mod download;

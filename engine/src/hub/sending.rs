@@ -12,10 +12,8 @@ use super::{
     storage_refusal,
 };
 use crate::id::{AccountId, RequestId};
-use crate::model::{
-    AccountName, Body, ByeReason, Code, Extensions, Kind, Refusal, Send, Standing, Target, ToClient,
-};
-use crate::port::{Append, DirectoryChange, Fault, HookSet};
+use crate::model::{Body, ByeReason, Code, Refusal, Send, Target, ToClient};
+use crate::port::{Append, Fault, HookSet};
 
 /// A send that waits for an earlier one of its link and conversation, or for a look-up.
 #[derive(Debug)]
@@ -436,39 +434,6 @@ impl Hub {
         Some(append)
     }
 
-    /// The members that a text names, as far as their mentions are counted.
-    fn mentions(&self, candidate: &Candidate) -> Vec<DirectoryChange> {
-        let mut mentions = Vec::new();
-        let body = &candidate.body;
-        if body.kind != Kind::TEXT || !body.data.contains(&b'@') {
-            return mentions;
-        }
-        let conversation = candidate.conversation;
-        let room = self.rooms.get(&conversation);
-        let text = String::from_utf8_lossy(&body.data);
-        for word in text.split('@').skip(1).take(limits::MENTIONED) {
-            let end = word.find(|c: char| c.is_whitespace() || ",:;!?()".contains(c));
-            let name = word[..end.unwrap_or(word.len())].trim_end_matches('.');
-            let account = AccountName::new(name).ok();
-            let Some(account) = account.and_then(|name| self.accounts.id_of(&name)) else {
-                continue;
-            };
-            let member = room.and_then(|room| room.members.get(&account));
-            let counts = match member {
-                Some(member) => {
-                    member.standing == Standing::In && member.mentions.len() < limits::MENTIONS
-                }
-                // The first entry of a direct conversation makes its members.
-                None => candidate.other == Some(account),
-            };
-            let mention = DirectoryChange::Mention(conversation, account);
-            if counts && account != candidate.from && !mentions.contains(&mention) {
-                mentions.push(mention);
-            }
-        }
-        mentions
-    }
-
     /// Refuses an entry, and for a while those after it, if it may come again.
     pub(super) fn turn_away(
         &mut self,
@@ -612,53 +577,4 @@ impl Hub {
             link.blocked.remove(&place.conversation);
         }
     }
-}
-
-/// What every server checks of a body, whoever sends it.
-pub(super) fn check_body(body: &Body) -> Result<(), Refusal> {
-    if body.extensions.encoded_len() > limits::EXTENSION_BYTES {
-        return Err(Refusal::because(
-            Code::TooLong,
-            "the extensions of an entry are too long",
-        ));
-    }
-    if body.extensions.get(Extensions::DELETED).is_some() || body.blob.is_some() {
-        return Err(Refusal::because(
-            Code::BadRequest,
-            "only the server may set that",
-        ));
-    }
-    let limit = match body.kind {
-        Kind::TEXT | Kind::EDIT => limits::TEXT_BYTES,
-        Kind::REDACTION => 0,
-        Kind::REACTION => limits::REACTION_BYTES,
-        Kind::TOPIC => limits::TOPIC_BYTES,
-        Kind::FILE | Kind::MEMBER => {
-            return Err(Refusal::because(
-                Code::BadRequest,
-                "only the server makes such entries",
-            ));
-        }
-        // Kinds that clients agree on among themselves.
-        Kind(32..) => limits::TEXT_BYTES,
-        _ => return Err(Code::NotSupported.into()),
-    };
-    if body.data.len() > limit {
-        let text = format!(
-            "the text has {} bytes, and {limit} are allowed",
-            body.data.len()
-        );
-        return Err(Refusal::because(Code::TooLong, text));
-    }
-    if body.kind.0 < 32 && std::str::from_utf8(&body.data).is_err() {
-        return Err(Refusal::because(Code::BadRequest, "the text is not UTF-8"));
-    }
-    if matches!(body.kind, Kind::TEXT | Kind::EDIT) && body.data.is_empty() {
-        return Err(Code::Empty.into());
-    }
-    let needs_target = matches!(body.kind, Kind::EDIT | Kind::REDACTION | Kind::REACTION);
-    if needs_target && body.target.is_none() {
-        return Err(Code::NoSuchEntry.into());
-    }
-    Ok(())
 }
