@@ -1,16 +1,17 @@
 //! Whole clients and a whole server over real sockets, each under an executor of its own.
 
+mod events;
+
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::thread;
-use std::time::Duration;
 
 use chat_engine::{
     AccountName, Body, Client, ClientConfig, Code, Command, Content, Error, Event, Kind,
     ProfilePlace, Registration, RoomName, Secret, Server, ServerConfig, Target, Trust,
 };
-use futures_lite::{AsyncWrite, FutureExt as _};
+use futures_lite::AsyncWrite;
 
 fn config(server: &Server, name: &str) -> ClientConfig {
     let address = server.addresses()[0].to_string();
@@ -39,21 +40,8 @@ fn open(config: ClientConfig) -> (Client, thread::JoinHandle<()>) {
     (client, driver)
 }
 
-/// Takes events up to one that is wanted.
 fn until<T>(client: &Client, wanted: impl Fn(&Event) -> Option<T>) -> T {
-    let late = async {
-        async_io::Timer::after(Duration::from_secs(30)).await;
-        None
-    };
-    let find = async {
-        while let Some(event) = client.next_event().await {
-            if let Some(found) = wanted(&event) {
-                return Some(found);
-            }
-        }
-        None
-    };
-    pollster::block_on(find.or(late)).expect("the event comes")
+    pollster::block_on(events::until(client, wanted))
 }
 
 fn connected(client: &Client) {

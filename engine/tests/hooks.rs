@@ -1,5 +1,7 @@
 //! A program with filters, commands and observers of its own: it fills the port of hooks.
 
+mod events;
+
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -197,19 +199,7 @@ fn open(server: &Server, name: &str) -> Client {
 }
 
 fn until<T>(client: &Client, wanted: impl Fn(&Event) -> Option<T>) -> T {
-    let late = async {
-        async_io::Timer::after(Duration::from_secs(30)).await;
-        None
-    };
-    let find = async {
-        while let Some(event) = client.next_event().await {
-            if let Some(found) = wanted(&event) {
-                return Some(found);
-            }
-        }
-        None
-    };
-    pollster::block_on(find.or(late)).expect("the event comes")
+    pollster::block_on(events::until(client, wanted))
 }
 
 fn lobby() -> Target {

@@ -1,16 +1,17 @@
 //! The engine does not care who polls it: the same conversation under smol, under tokio and under a bare
 //! `block_on`, each over TCP and over a pipe in memory.
 
+mod events;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use chat_engine::{
     AccountName, Body, Client, ClientConfig, Command, Content, Event, Registration, RoomName,
     Secret, Server, ServerConfig, Target, Trust,
 };
-use futures_lite::FutureExt as _;
+use events::until;
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -124,23 +125,6 @@ async fn hear(client: &Client, wanted: &str) {
         _ => None,
     })
     .await;
-}
-
-/// Takes events up to one that is wanted.
-async fn until<T>(client: &Client, wanted: impl Fn(&Event) -> Option<T>) -> T {
-    let late = async {
-        async_io::Timer::after(Duration::from_secs(30)).await;
-        None
-    };
-    let find = async {
-        while let Some(event) = client.next_event().await {
-            if let Some(found) = wanted(&event) {
-                return Some(found);
-            }
-        }
-        None
-    };
-    find.or(late).await.expect("the event comes")
 }
 
 #[test]
