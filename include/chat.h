@@ -1011,7 +1011,7 @@ typedef int32_t chat_change;
 #define CHAT_FLAG_SENT 256
 
 /**
- * The account is an owner in every room that it is a member of.
+ * The account sees every room, may join it, and is an owner in those that it is a member of.
  */
 #define CHAT_FLAG_ADMIN 512
 
@@ -1152,7 +1152,7 @@ typedef int32_t chat_change;
 #define CHAT_RIGHTS_USER 1
 
 /**
- * Is an owner in every room that it is a member of.
+ * Sees every room, may join it, and is an owner in those that it is a member of.
  */
 #define CHAT_RIGHTS_ADMIN 2
 

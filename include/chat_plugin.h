@@ -31,8 +31,8 @@
  *
  *   name             answers            on a fault  holds up                        fields
  *   ---------------  -----------------  ----------  ------------------------------  ------------------------------
- *   CONNECT          pass reject        pass        this link                       address
- *   LOGIN            pass reject        reject      this link                       from name(device)
+ *   CONNECT          pass reject defer  pass        this link                       address
+ *   LOGIN            pass reject defer  reject      this link                       from name(device)
  *   ENTRY            pass modified      pass        later entries of this sender    kind flags time_ms target
  *                    reject defer                   in this conversation            account conversation room from
  *                                                                                   to id text, by kind: name args
@@ -48,7 +48,7 @@
  *   TICK             (ignored)          -           nothing                         time_ms
  *   RELOAD           (ignored)          -           nothing                         time_ms
  *
- * Every hook but TICK, RELOAD and COMMAND may defer; LOGIN and CONNECT then hold their link.
+ * Every hook whose answer counts may defer it; what it holds up waits until then, or until the deadline.
  *
  * The operator can turn "on a fault" into pass or reject by `on_error` under `[plugin.NAME]`. A fault is: a
  * negative verdict, one that does not exist, CHAT_MODIFIED without `set_text`, no answer before the
@@ -609,8 +609,8 @@ struct chat_ext_kv {
 };
 
 /**
- * "chat.metrics/1": numbers that the operator sees in `chat-cli plugin list --json` and in the server's
- * metrics, as `chat_plugin_NAME_..`. Names are 1 to 64 of a-z, 0-9, `_`; at most 64 of them.
+ * "chat.metrics/1": numbers that the operator sees in `chat-cli plugin list --json`. Names are 1 to 64 of
+ * a-z, 0-9, `_`; at most 64 of them.
  */
 struct chat_ext_metrics {
     /**

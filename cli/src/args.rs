@@ -220,7 +220,7 @@ pub(crate) enum UserVerb {
     Add {
         /// Its name.
         name: AccountName,
-        /// It acts as an owner in every room that it is in.
+        /// It sees every room and may join it, and acts as an owner in those that it is in.
         #[arg(long)]
         admin: bool,
         /// A file with the password; else CHAT_PASSWORD, else a prompt.
@@ -250,7 +250,7 @@ pub(crate) enum UserVerb {
     Role {
         /// Whose.
         name: AccountName,
-        /// user, or admin: acts as an owner in every room that it is in.
+        /// user, or admin: sees every room and may join it, and acts as an owner in those that it is in.
         role: RightsArg,
     },
 }

@@ -7,8 +7,9 @@
 //! Start with [`Server::start`] and [`Client::open`]. Both answer a handle, which is cheap to clone, and a
 //! driver, whose `run` does all the work while it is polled: by smol, by tokio, by a bare `block_on`, on
 //! one thread or on many. The engine starts no executor of its own. (The reactor of `async-io` and the
-//! pool of `blocking`, for sockets, timers and the disk, are threads of the process.) A server that has
-//! threads for itself costs less under [`ServerDriver::run_on_thread`].
+//! pool of `blocking`, for sockets, timers and the disk, are threads of the process; a server with a folder has
+//! one more, which writes its database.) A server that has threads for itself costs less under
+//! [`ServerDriver::run_on_thread`].
 //!
 //! # Example
 //!
@@ -84,7 +85,7 @@
 //! | [`hub`] | the server's mind: accounts, rooms, rights, and what goes where; a pure machine |
 //! | [`agent`] | the client's mind: outbox, positions, when to connect again; a pure machine |
 //! | [`session`] | one link, from greeting to close, either side; a pure machine |
-//! | [`port`] | the traits of storage, profile and randomness, which adapters fill |
+//! | [`port`] | the traits of storage, profile, files, hooks and randomness, which adapters fill |
 //! | [`wire`] | bytes to frames and back |
 //! | [`secure`] | the sealed channel: greeting, Noise handshake, records |
 //! | [`model`], [`id`], [`error`], [`limits`], [`tree`] | plain data; every bound with its reason; the hash tree of a file |
@@ -97,7 +98,8 @@
 //!
 //! ```text
 //! app -> agent: outbox, on disk before its first byte goes out -> session: frame, sealed in a record -> TCP
-//! TCP -> session: record opened, frame -> hub: may it? was it sent before? -> store: appended, seq assigned
+//! TCP -> session: record opened, frame -> hub: may it? was it sent before? do plugins let it pass?
+//!     -> store: appended, seq assigned
 //!     -> hub, once it is durable: ack to the sender, then the entry to every link of every member -> TCP
 //!     -> session -> agent: in order, once -> event -> the app takes it -> position saved -> receipt
 //! ```

@@ -231,9 +231,9 @@ pub const REGISTER_WINDOW: Duration = Duration::from_secs(60);
 /// Accounts and addresses whose tries are remembered; the oldest are forgotten first.
 pub const TRIES_REMEMBERED: usize = 10_000;
 
-// Rate limits, which withhold credit and refuse nothing.
+// Appends.
 
-/// Bytes that the log's queue may hold before the hub stops taking sends.
+/// Bytes that the log's queue may hold before the hub refuses sends for now.
 pub const APPEND_QUEUE_BYTES: usize = 64 * 1024 * 1024;
 /// Appends of one transaction.
 pub const APPEND_BATCH: usize = 1024;

@@ -1,4 +1,4 @@
-//! The ports, filled: stores and profiles in SQLite and in memory.
+//! The ports, filled: stores and profiles in SQLite and in memory, files in folders.
 
 pub mod blobs;
 pub mod disk;

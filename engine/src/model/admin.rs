@@ -13,7 +13,7 @@ pub enum Admin {
     AddAccount {
         /// Its name.
         name: AccountName,
-        /// Its password; `None`: only the device that registers with an invite can use it later.
+        /// Its password; `None`: nobody can log in before it has one.
         password: Option<String>,
         /// What it may do.
         rights: Rights,

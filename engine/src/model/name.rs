@@ -31,7 +31,7 @@ pub enum BadName {
     /// A character that RFC 8265 forbids in a user name (spaces and controls among them), or one of
     /// `/ ? # @ : % & = ,` and the quotes, which links and command lines give a meaning.
     Character,
-    /// Names that begin with `plugin.` belong to plugins.
+    /// Names that begin with `plugin.` belong to plugins, and `server` is the server's own.
     Reserved,
 }
 
@@ -149,7 +149,9 @@ impl fmt::Display for BadName {
             Self::Character => f.write_str(
                 "a name is made of letters, digits and most signs, without spaces and / ? # @ : % & = , \" '",
             ),
-            Self::Reserved => f.write_str("names that begin with \"plugin.\" belong to plugins"),
+            Self::Reserved => f.write_str(
+                "names that begin with \"plugin.\" belong to plugins, and \"server\" is the server's own",
+            ),
         }
     }
 }

@@ -74,7 +74,7 @@ pub enum Rights {
     /// Chats.
     #[default]
     User = 1,
-    /// Also acts as an owner in every room it is a member of.
+    /// Also sees every room, may join it, and acts as an owner in those that it is a member of.
     Admin = 2,
 }
 

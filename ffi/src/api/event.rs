@@ -138,7 +138,7 @@ pub const CHAT_FLAG_MUTED: chat_flags = 64;
 pub const CHAT_FLAG_DURABLE: chat_flags = 128;
 /// It went out and was not answered so far.
 pub const CHAT_FLAG_SENT: chat_flags = 256;
-/// The account is an owner in every room that it is a member of.
+/// The account sees every room, may join it, and is an owner in those that it is a member of.
 pub const CHAT_FLAG_ADMIN: chat_flags = 512;
 /// The account has a password.
 pub const CHAT_FLAG_PASSWORD: chat_flags = 1024;

@@ -326,7 +326,7 @@ pub unsafe extern "C" fn chat_server_get_stats(
 pub type chat_rights = i32;
 /// Chats.
 pub const CHAT_RIGHTS_USER: chat_rights = 1;
-/// Is an owner in every room that it is a member of.
+/// Sees every room, may join it, and is an owner in those that it is a member of.
 pub const CHAT_RIGHTS_ADMIN: chat_rights = 2;
 
 /// Opens an account.

@@ -146,8 +146,8 @@ pub struct chat_ext_kv {
         Option<unsafe extern "C" fn(host: *const chat_host, key: *const c_char) -> chat_status>,
 }
 
-/// "chat.metrics/1": numbers that the operator sees in `chat-cli plugin list --json` and in the server's
-/// metrics, as `chat_plugin_NAME_..`. Names are 1 to 64 of a-z, 0-9, `_`; at most 64 of them.
+/// "chat.metrics/1": numbers that the operator sees in `chat-cli plugin list --json`. Names are 1 to 64 of
+/// a-z, 0-9, `_`; at most 64 of them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct chat_ext_metrics {

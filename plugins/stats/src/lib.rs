@@ -7,7 +7,7 @@
 //!
 //! It counts what is in the log, and needs to read no text for it. Direct conversations are not counted.
 //! Counts are kept over restarts and new versions of the plugin; a crash may take the last second. The
-//! operator sees the totals since the start as metrics: `chat_plugin_stats_messages` and so on.
+//! operator sees the totals since the start in `chat-cli plugin list --json`.
 
 mod counts;
 
