@@ -40,7 +40,8 @@ impl Shared {
                 true => limits::TICK,
                 false => desk.next_due(saved),
             };
-            desk.clock_rests = pause > limits::TICK;
+            let rests = pause > limits::TICK;
+            desk.clock_rests = rests;
             desk = self
                 .clock
                 .wait_timeout(desk, pause)
@@ -48,6 +49,11 @@ impl Shared {
                 .0;
             if desk.closing {
                 break;
+            }
+            if rests && !desk.clock_rests {
+                // Somebody has begun to wait, and may have his answer already: without ticks from now on,
+                // each batch would wake this thread.
+                quiet = 0;
             }
             // A notification comes early; a tick is a whole pause.
             let now = Instant::now();
