@@ -12,10 +12,12 @@
 //! server and of all its helpers.
 //!
 //! With `--hang` it measures something else: how long messages of other rooms take while a filter, in a process of
-//! its own, hangs for good in a message of one room, against the same without that message.
+//! its own, hangs for good in a message of one room, against the same without that message. With `--drop` it
+//! measures how long it takes from `cp` into the folder of a running server to the first message that the plugin
+//! is shown.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chat_tests::{Device, Plugins, Server, program};
 use clap::Parser;
@@ -33,6 +35,9 @@ struct Args {
     /// Measures other rooms while a filter hangs in one.
     #[arg(long)]
     hang: bool,
+    /// Measures how soon a file that is dropped in works.
+    #[arg(long)]
+    drop: bool,
 }
 
 /// Looks through all of every text for a word that is not there. It does little else, so that the figures
@@ -103,6 +108,9 @@ fn main() {
     let args = Args::parse();
     if args.hang {
         return hang(&args);
+    }
+    if args.drop {
+        return drop_in(&args);
     }
     let folders: Vec<Plugins> = ROWS.iter().map(folder).collect();
     for (window, messages) in [(1, args.messages / 4), (16, args.messages)] {
@@ -265,6 +273,53 @@ fn hang(args: &Args) {
             median(runs, |run| run.max_us)
         );
     }
+}
+
+/// Says in the server's log what it is shown.
+const TELLS: &str = r#"
+#include <chat_plugin.h>
+#include <string.h>
+static chat_verdict look(void *self, const chat_host *host, const chat_plugin_event *event)
+{
+    (void)self;
+    if (event->text != NULL && strcmp(event->text, "hello") == 0)
+        host->log(host, CHAT_LOG_INFO, "shown a message");
+    return CHAT_PASS;
+}
+static chat_status init(const chat_host *host, void **self)
+{
+    (void)self;
+    return host->hook(host, CHAT_HOOK_ENTRY_POST, 0, look);
+}
+CHAT_PLUGIN_DECLARE("org.example.tells", "tells", "1", "MIT", CHAT_CAP_READ_TEXT, init, NULL);
+"#;
+
+fn drop_in(args: &Args) {
+    let mut times = Vec::new();
+    for _ in 0..args.rounds.max(1) {
+        let plugins = Plugins::configured("");
+        let file = plugins.compile("tells", TELLS);
+        let mut server = start(&plugins);
+        let mut ann = Device::new(&server, "ann").login();
+        let began = Instant::now();
+        plugins.add_file(&file);
+        server.process().says(&["loaded", "tells"]);
+        let loaded = began.elapsed();
+        ann.send("lobby", "hello", "hello");
+        server.process().says(&["shown a message"]);
+        times.push((loaded, began.elapsed()));
+        server.stop();
+    }
+    times.sort();
+    let (loaded, shown) = times.get(times.len() / 2).copied().unwrap_or_default();
+    let slowest = times.iter().map(|(_, shown)| *shown).max();
+    println!(
+        "loaded after {} ms, shown its first message after {} ms; {} ms at most of {} rounds",
+        loaded.as_millis(),
+        shown.as_millis(),
+        slowest.unwrap_or_default().as_millis(),
+        times.len()
+    );
 }
 
 fn median(runs: &[Run], value: impl Fn(&Run) -> f64) -> f64 {
