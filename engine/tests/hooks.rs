@@ -65,7 +65,7 @@ impl House {
                     plugin: dice.clone(),
                     to: NoticeTo::Link(ask.link),
                     text: format!("you rolled {}", ask.args),
-                    conversation: ask.conversation,
+                    about: ask.conversation.map(Target::Conversation),
                 }));
                 self.say(FromHooks::Say(Say {
                     plugin: dice,

@@ -234,7 +234,11 @@ fn who_comes_in_is_greeted_and_who_joins_a_room_is_told_about_it() {
     let mut bob = Device::new(&server, "bob").login();
     assert_eq!(bob.expect_type("notice")["text"], "welcome, bob");
     done(&mut bob, json!({"type": "join", "room": "den"}));
-    assert_eq!(bob.expect_type("notice")["text"], "bob, this is den");
+    let notice = bob.expect_type("notice");
+    assert_eq!(
+        (&notice["text"], &notice["room"]),
+        (&"bob, this is den".into(), &"den".into())
+    );
     // Notices are for one alone.
     ann.catch_up("quiet");
     assert_eq!(ann.find(|line| line["type"] == "notice"), None);

@@ -198,7 +198,7 @@ impl Hub {
             plugin,
             to,
             text,
-            conversation,
+            about,
         } = notice;
         if let Err(refusal) = self.hooks.voices.spend(&plugin, self.now.time) {
             tracing::warn!(plugin = plugin.as_str(), %refusal, "a notice is dropped");
@@ -226,9 +226,9 @@ impl Hub {
             let Some(account) = self.links.get(link).map(|link| link.account) else {
                 continue;
             };
-            let conversation = conversation.filter(|id| {
-                let room = self.rooms.get(id);
-                room.is_some_and(|room| room.is_in(account))
+            let conversation = about.as_ref().and_then(|about| {
+                let id = self.find_room(about, account).ok()?;
+                self.rooms.get(&id)?.is_in(account).then_some(id)
             });
             let notice = ToClient::Notice {
                 from: from.to_owned(),

@@ -350,8 +350,8 @@ pub struct NoticeOut {
     pub to: NoticeTo,
     /// What. Cut at [`limits::NOTICE_BYTES`](crate::limits::NOTICE_BYTES).
     pub text: String,
-    /// About which conversation.
-    pub conversation: Option<ConversationId>,
+    /// About which conversation. Those who are not in it get the notice without.
+    pub about: Option<Target>,
 }
 
 /// Who gets a notice.

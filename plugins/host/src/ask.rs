@@ -9,6 +9,7 @@ use chat_plugin_abi as abi;
 use crate::shown::{Field, Numbers, Shown};
 
 /// What to know of a question besides what plugins are shown.
+#[derive(Debug)]
 pub(crate) struct Asking {
     pub(crate) hook: u32,
     pub(crate) shown: Shown,
@@ -53,7 +54,7 @@ pub(crate) fn asking(question: &Question) -> Option<Asking> {
                 .with(Field::Name, &ask.name)
                 .with(Field::Args, &ask.args);
             if let Some(conversation) = ask.conversation {
-                shown.put(Field::Conversation, &hex(&conversation.0));
+                shown.put_hex(Field::Conversation, &conversation.0);
             }
             put_place(&mut shown, &ask.place);
             Asking {
@@ -77,8 +78,9 @@ pub(crate) fn asking(question: &Question) -> Option<Asking> {
                 bytes: ask.offer.size,
                 ..Numbers::default()
             };
-            let mut shown = Shown::new(numbers)
-                .with(Field::Conversation, &hex(&ask.conversation.0))
+            let mut shown = Shown::new(numbers);
+            shown.put_hex(Field::Conversation, &ask.conversation.0);
+            let mut shown = shown
                 .with(Field::From, ask.from_name.as_str())
                 .with(Field::Name, &ask.offer.name)
                 .with(Field::MediaType, &ask.offer.media_type);
@@ -114,11 +116,10 @@ fn entry(ask: &EntryAsk) -> Asking {
         account: ask.from.0,
         ..Numbers::default()
     };
-    let mut shown = Shown::new(numbers)
-        .with(Field::From, ask.from_name.as_str())
-        .with(Field::Id, &hex(&ask.id.0));
+    let mut shown = Shown::new(numbers).with(Field::From, ask.from_name.as_str());
+    shown.put_hex(Field::Id, &ask.id.0);
     if ask.place != AskPlace::Nowhere {
-        shown.put(Field::Conversation, &hex(&ask.conversation.0));
+        shown.put_hex(Field::Conversation, &ask.conversation.0);
     }
     put_place(&mut shown, &ask.place);
     put_body(&mut shown, &ask.body);
@@ -157,10 +158,9 @@ pub(crate) fn observed(item: &LogItem, again: bool) -> Shown {
         account: entry.from.0,
         ..Numbers::default()
     };
-    let mut shown = Shown::new(numbers)
-        .with(Field::Conversation, &hex(&entry.conversation.0))
-        .with(Field::From, entry.from_name.as_str())
-        .with(Field::Id, &hex(&entry.id.0));
+    let mut shown = Shown::new(numbers).with(Field::From, entry.from_name.as_str());
+    shown.put_hex(Field::Conversation, &entry.conversation.0);
+    shown.put_hex(Field::Id, &entry.id.0);
     if let Some(room) = &item.room {
         shown.put(Field::Room, room.as_str());
     }
@@ -256,13 +256,4 @@ fn direct_flag(place: &AskPlace) -> u32 {
 
 fn bot_flag(bot: bool) -> u32 {
     if bot { abi::CHAT_FLAG_BOT } else { 0 }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-    let pairs = bytes.iter();
-    pairs
-        .flat_map(|&byte| [digit(byte >> 4), digit(byte)])
-        .collect()
 }

@@ -80,6 +80,8 @@ impl Shared {
             capabilities,
             queue: std::collections::VecDeque::new(),
             deferred: std::collections::HashMap::new(),
+            early: std::collections::HashMap::new(),
+            unsent: 0,
             progress: tick,
             busy: false,
             leaving: false,
@@ -128,6 +130,9 @@ impl Shared {
         if seat.queue.front().is_some_and(|front| front.id == call) {
             seat.queue.pop_front();
             seat.progress = desk.tick;
+            if seat.is_due() {
+                desk.due.push(seat_id);
+            }
         }
         let id = seat.slot;
         let Some(slot) = desk.slots.get_mut(&id) else {
@@ -418,7 +423,7 @@ impl Desk {
             return Vec::new();
         };
         seat.leaving = true;
-        let mut behind: Vec<Call> = seat.queue.split_off(seat.queue.len().min(1)).into();
+        let mut behind = seat.take_behind();
         for call in &mut behind {
             call.since = tick;
         }

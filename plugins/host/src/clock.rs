@@ -40,7 +40,8 @@ impl Shared {
                 true => limits::TICK,
                 false => desk.next_due(saved),
             };
-            desk.clock_rests = pause > limits::TICK;
+            let rests = pause > limits::TICK;
+            desk.clock_rests = rests;
             desk = self
                 .clock
                 .wait_timeout(desk, pause)
@@ -48,6 +49,11 @@ impl Shared {
                 .0;
             if desk.closing {
                 break;
+            }
+            if rests && !desk.clock_rests {
+                // Somebody has begun to wait, and may have his answer already: without ticks from now on,
+                // each batch would wake this thread.
+                quiet = 0;
             }
             // A notification comes early; a tick is a whole pause.
             let now = Instant::now();
@@ -76,10 +82,15 @@ impl Shared {
 
     fn check_deadlines(self: &Arc<Self>, desk: &mut Desk) {
         let tick = desk.tick;
+        // The head of a queue is what its worker is in, once the answers before it are taken.
+        let busy = desk.seats.iter().filter(|(_, seat)| seat.busy);
+        let busy: Vec<SeatId> = busy.map(|(id, _)| *id).collect();
+        for seat_id in busy {
+            desk.collect(seat_id);
+        }
         let mut late = Vec::new();
         let mut stuck = Vec::new();
         let mut expired = Vec::new();
-        let mut slow = Vec::new();
         for (seat_id, seat) in &desk.seats {
             // One whose file is gone may still finish what it began with.
             let deadline = desk
@@ -95,22 +106,11 @@ impl Shared {
                 continue;
             };
             let waited = tick.saturating_sub(seat.progress.max(call.since));
-            if waited == FLUSH_TICKS
-                && let Place::Helper(process) = &seat.place
-            {
-                slow.push(Arc::clone(process));
-            }
             if waited >= deadline {
                 late.push((*seat_id, seat.slot));
             } else if (waited >= 1 && seat.busy) || (waited >= STUCK_TICKS && !seat.leaving) {
                 stuck.push((*seat_id, seat.slot));
             }
-        }
-        // What was answered before the call that takes long: else that would look stuck, and keep its caller
-        // waiting.
-        for process in slow {
-            process.put(|out| Down::Flush.write(out));
-            desk.dirty.push(process);
         }
         for (seat_id, call_id) in expired {
             desk.expire(seat_id, call_id);
@@ -169,6 +169,7 @@ impl Shared {
         desk.fail_call(id, call, &why);
         if local {
             // Its thread can't be taken back: the instance is given up with it.
+            desk.given_up.insert(seat_id);
             self.start_worker();
             desk.count_error(id);
             desk.trip(id, why);
@@ -304,8 +305,6 @@ pub(crate) fn unix_ms() -> u64 {
         .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0))
 }
 
-/// Ticks after which a helper is to send what it has collected; before it counts as stuck.
-const FLUSH_TICKS: u64 = 2;
 const STUCK_TICKS: u64 = (limits::STUCK.as_millis() / limits::TICK.as_millis()) as u64;
 /// The deadline of an instance whose plugin is gone, in ticks.
 const LEFT_TICKS: u64 = (limits::DEADLINE.as_millis() / limits::TICK.as_millis()) as u64;

@@ -6,38 +6,40 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat_engine::port::{Ask, AskPlace, FromHooks, PluginName, Question, Verdict};
-use chat_engine::{AccountName, ConversationId, LinkId, RoomName, Ticket};
+use chat_engine::AccountName;
+use chat_engine::port::{FromHooks, PluginName};
 use chat_plugin_abi as abi;
 use slab::Slab;
 
-use crate::ask::{Asking, asking, with_text};
+use crate::chain::Asked;
 use crate::disk::Chore;
-use crate::frame::{Answer, Down, write_call};
+use crate::frame::Answer;
+use crate::instance::lock;
 use crate::launch::Process;
 use crate::limits;
-use crate::settings::OnError;
-use crate::shown::{Field, Shown};
-use crate::slot::{Call, Place, Seat, SeatId, Slot, SlotId, Source, State, What, hook_name};
+use crate::shown::Shown;
+use crate::slot::{Call, Place, Seat, SeatId, Slot, SlotId, Source, State, What};
 
 /// All of it.
 #[derive(Debug, Default)]
 pub(crate) struct Desk {
     pub(crate) slots: BTreeMap<SlotId, Slot>,
-    pub(crate) seats: HashMap<SeatId, Seat>,
+    pub(crate) seats: BTreeMap<SeatId, Seat>,
     pub(crate) asked: Slab<Asked>,
     pub(crate) chains: HashMap<u32, Arc<[SlotId]>>,
     pub(crate) commands: HashMap<String, SlotId>,
     /// Seats in this process that have something to do.
     pub(crate) runnable: VecDeque<SeatId>,
+    /// Seats whose helper is to get what was collected for it.
+    pub(crate) due: Vec<SeatId>,
     /// Helpers that have bytes to be sent.
     pub(crate) dirty: Vec<Arc<Process>>,
+    /// Instances whose worker is stuck in them and has a successor.
+    pub(crate) given_up: HashSet<SeatId>,
     /// For the engine.
     pub(crate) out: Vec<FromHooks>,
-    /// Observers may have something to read.
+    /// Observers have something to read, or are ready for more.
     pub(crate) wake_observers: bool,
-    /// Counts what the log was said to have grown.
-    pub(crate) tails: u64,
     pub(crate) online: HashSet<AccountName>,
     pub(crate) last: u64,
     pub(crate) tick: u64,
@@ -48,34 +50,8 @@ pub(crate) struct Desk {
     pub(crate) command_list: String,
     /// For the disk, once the lock is open.
     pub(crate) chores: Vec<Chore>,
-    /// Rooms by name, for notices that name one; only while somebody may send any.
-    pub(crate) rooms: HashMap<RoomName, ConversationId>,
-    pub(crate) notices: bool,
     /// Helpers that were told to end, and when.
     pub(crate) farewells: Vec<(Arc<Process>, Instant)>,
-}
-
-/// A question on its way through its chain.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    pub(crate) ticket: Ticket,
-    pub(crate) hook: u32,
-    pub(crate) shown: Arc<Shown>,
-    pub(crate) direct: bool,
-    pub(crate) own: Option<String>,
-    pub(crate) chain: Arc<[SlotId]>,
-    pub(crate) at: usize,
-    pub(crate) modified: bool,
-    /// Who is answered by a reply, and about what.
-    pub(crate) caller: Caller,
-    pub(crate) conversation: Option<ConversationId>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Caller {
-    Nobody,
-    Link(LinkId),
-    Account(AccountName),
 }
 
 impl Desk {
@@ -83,207 +59,6 @@ impl Desk {
         self.last += 1;
         self.last
     }
-
-    // Questions.
-
-    /// Begins with a question.
-    pub(crate) fn begin(&mut self, ask: &Ask, prepared: Option<Asking>) {
-        let Some(asking) = prepared else {
-            self.out.push(FromHooks::Verdict(ask.ticket, Verdict::Pass));
-            return;
-        };
-        let chain: Arc<[SlotId]> = match &asking.command {
-            Some(name) => self.commands.get(name).copied().into_iter().collect(),
-            None => match self.chains.get(&asking.hook) {
-                Some(chain) => Arc::clone(chain),
-                None => Arc::default(),
-            },
-        };
-        let caller = match &ask.question {
-            Question::Command(command) => Caller::Link(command.link),
-            Question::Entry(entry) => Caller::Account(entry.from_name.clone()),
-            Question::File(file) => Caller::Account(file.from_name.clone()),
-            _ => Caller::Nobody,
-        };
-        let (conversation, place) = match &ask.question {
-            Question::Command(command) => (command.conversation, Some(&command.place)),
-            Question::Entry(entry) => (Some(entry.conversation), Some(&entry.place)),
-            Question::File(file) => (Some(file.conversation), Some(&file.place)),
-            _ => (None, None),
-        };
-        if let (true, Some(conversation), Some(AskPlace::Room(room))) =
-            (self.notices, conversation, place)
-        {
-            self.know_room(room, conversation);
-        }
-        let conversation = conversation.filter(|_| place != Some(&AskPlace::Nowhere));
-        let key = self.asked.insert(Asked {
-            ticket: ask.ticket,
-            hook: asking.hook,
-            shown: Arc::new(asking.shown),
-            direct: asking.direct,
-            own: asking.own,
-            chain,
-            at: 0,
-            modified: false,
-            caller,
-            conversation,
-        });
-        self.step(key);
-    }
-
-    /// Goes on with a question until somebody is to be waited for, or all have answered.
-    fn step(&mut self, key: usize) {
-        while let Some(asked) = self.asked.get(key) {
-            let Some(&id) = asked.chain.get(asked.at) else {
-                let verdict = match (asked.modified, asked.shown.text(Field::Text)) {
-                    (true, Some(text)) => Verdict::Modified(text.as_bytes().to_vec()),
-                    _ => Verdict::Pass,
-                };
-                self.end(key, verdict);
-                return;
-            };
-            let slot = self.slots.get(&id).filter(|slot| slot.is_asked());
-            let skipped = slot.is_none_or(|slot| {
-                let own = asked.own.as_deref() == Some(slot.name.as_str());
-                let hidden = asked.direct && slot.capabilities() & abi::CHAT_CAP_READ_DIRECT == 0;
-                own || hidden
-            });
-            if skipped {
-                self.next(key);
-                continue;
-            }
-            let what = What::Ask {
-                key,
-                shown: Arc::clone(&asked.shown),
-            };
-            if self.call(id, what) {
-                return;
-            }
-            // Nobody is there who could answer.
-            let why = "it does not run".to_owned();
-            if !self.decide_by_on_error(id, key, &why) {
-                return;
-            }
-        }
-    }
-
-    fn next(&mut self, key: usize) {
-        if let Some(asked) = self.asked.get_mut(key) {
-            asked.at += 1;
-        }
-    }
-
-    fn end(&mut self, key: usize, verdict: Verdict) {
-        if let Some(asked) = self.asked.try_remove(key) {
-            self.out.push(FromHooks::Verdict(asked.ticket, verdict));
-        }
-    }
-
-    /// What a fault comes to. Says whether the chain goes on.
-    fn decide_by_on_error(&mut self, id: SlotId, key: usize, why: &str) -> bool {
-        let hook = self.asked.get(key).map_or(0, |asked| asked.hook);
-        let Some(slot) = self.slots.get(&id) else {
-            self.next(key);
-            return true;
-        };
-        match slot.on_error(hook) {
-            OnError::Pass => {
-                self.next(key);
-                true
-            }
-            OnError::Reject => {
-                let name = slot.name.as_str();
-                tracing::debug!(plugin = name, why, "refused for now");
-                let text = format!("the plugin {name} can't answer now");
-                self.end(key, Verdict::Fault(text));
-                false
-            }
-        }
-    }
-
-    /// A filter failed on a question.
-    fn fail(&mut self, id: SlotId, key: usize, why: &str) {
-        if self.decide_by_on_error(id, key, why) {
-            self.step(key);
-        }
-    }
-
-    /// A filter answered.
-    fn answered(&mut self, id: SlotId, key: usize, answer: Answer) {
-        let Some(asked) = self.asked.get_mut(key) else {
-            return;
-        };
-        let Some(slot) = self.slots.get_mut(&id) else {
-            self.next(key);
-            self.step(key);
-            return;
-        };
-        let hook = asked.hook;
-        let capabilities = slot.capabilities();
-        let may = |capability: u64| capabilities & capability != 0;
-        let name = slot.name.as_str().to_owned();
-        match (answer.verdict, answer.text) {
-            (abi::CHAT_PASS, _) => {}
-            (abi::CHAT_MODIFIED, _) if !may(abi::CHAT_CAP_MODIFY) => {
-                if slot.first_time(1) {
-                    tracing::warn!(
-                        plugin = name,
-                        "it wants to change a text, without the capability for that"
-                    );
-                }
-            }
-            (abi::CHAT_MODIFIED, Some(text))
-                if hook == abi::CHAT_HOOK_ENTRY && asked.shown.text(Field::Text).is_some() =>
-            {
-                asked.shown = Arc::new(with_text(&asked.shown, &text));
-                asked.modified = true;
-            }
-            (abi::CHAT_MODIFIED, None) => {
-                self.fault(id, "it answered CHAT_MODIFIED without set_text");
-                self.fail(id, key, "a fault");
-                return;
-            }
-            (abi::CHAT_MODIFIED, Some(_)) => {
-                self.fault(id, "it changed what has no text");
-                self.fail(id, key, "a fault");
-                return;
-            }
-            (abi::CHAT_REJECT, _)
-                if !may(abi::CHAT_CAP_REJECT) && hook != abi::CHAT_HOOK_COMMAND =>
-            {
-                if slot.first_time(2) {
-                    tracing::warn!(
-                        plugin = name,
-                        "it wants to refuse, without the capability for that"
-                    );
-                }
-            }
-            (abi::CHAT_REJECT, _) => {
-                slot.stats.rejects += 1;
-                self.end(key, Verdict::Reject(answer.reason.unwrap_or_default()));
-                return;
-            }
-            (abi::CHAT_HANDLED, _) if hook == abi::CHAT_HOOK_COMMAND => {
-                self.end(key, Verdict::Handled);
-                return;
-            }
-            (verdict, _) => {
-                let hook = hook_name(hook);
-                let why = match verdict {
-                    ..0 => format!("its {hook} hook reported a fault ({verdict})"),
-                    _ => format!("its {hook} hook answered {verdict}, which is no verdict there"),
-                };
-                self.fault(id, &why);
-                self.fail(id, key, &why);
-                return;
-            }
-        }
-        self.next(key);
-        self.step(key);
-    }
-
-    // Calls.
 
     /// Has a plugin called. Says whether somebody will answer.
     pub(crate) fn call(&mut self, id: SlotId, what: What) -> bool {
@@ -297,7 +72,7 @@ impl Desk {
     }
 
     /// Puts a call where it belongs; gives it back when nobody will answer it.
-    fn place(&mut self, id: SlotId, call: Call) -> Result<(), Call> {
+    pub(crate) fn place(&mut self, id: SlotId, call: Call) -> Result<(), Call> {
         let Some(slot) = self.slots.get_mut(&id) else {
             return Err(call);
         };
@@ -329,43 +104,20 @@ impl Desk {
                     self.runnable.push_back(id);
                 }
             }
-            Place::Helper(process) => {
-                let mut waits = true;
-                process.put(|out| match &call.what {
-                    What::Ask { shown, .. } | What::Observe { shown, .. } | What::News(shown) => {
-                        write_call(call.id, shown, seat.capabilities, out);
-                    }
-                    What::Timer(timer) => Down::Timer {
-                        id: call.id,
-                        timer: *timer,
-                    }
-                    .write(out),
-                    What::Save => Down::Save { id: call.id }.write(out),
-                    What::Restore(state) => Down::Restore {
-                        id: call.id,
-                        state: state.to_vec(),
-                    }
-                    .write(out),
-                    What::Values(values) => {
-                        waits = false;
-                        Down::Values((**values).clone()).write(out);
-                    }
-                    What::Config(config) => {
-                        waits = false;
-                        Down::Config((**config).clone()).write(out);
-                    }
-                    What::Stop => {
-                        waits = false;
-                        Down::Stop.write(out);
-                    }
-                });
-                if waits {
+            Place::Helper(process) => match call.what.is_answered() {
+                true => {
                     seat.queue.push_back(call);
+                    seat.unsent += 1;
+                    // While it has something to do, more is collected.
+                    if seat.unsent == 1 && seat.is_due() {
+                        self.due.push(id);
+                    }
                 }
-                if !self.dirty.iter().any(|other| Arc::ptr_eq(other, process)) {
+                false => {
+                    process.put(|out| call.write(seat.capabilities, out));
                     self.dirty.push(Arc::clone(process));
                 }
-            }
+            },
         }
         Ok(())
     }
@@ -388,15 +140,32 @@ impl Desk {
             return false;
         };
         seat.progress = self.tick;
-        let id = seat.slot;
-        self.took(id, &call.what, nanos);
-        let decides = matches!(call.what, What::Ask { .. });
-        if answer.verdict == abi::CHAT_DEFER && decides {
-            if let Some(seat) = self.seats.get_mut(&seat_id) {
-                seat.deferred.insert(call.id, call);
-            }
-            return true;
+        if seat.is_due() {
+            self.due.push(seat_id);
         }
+        let id = seat.slot;
+        let decides = matches!(call.what, What::Ask { .. });
+        let deferred = answer.verdict == abi::CHAT_DEFER && decides;
+        // Its thread may have been quicker than the one that saw it defer.
+        let early = match seat.early.is_empty() {
+            true => None,
+            false => seat.early.remove(&call_id),
+        };
+        self.took(id, &call.what, nanos);
+        let answer = match (deferred, early) {
+            (true, None) => {
+                match self.seats.get_mut(&seat_id) {
+                    Some(seat) => {
+                        seat.deferred.insert(call.id, call);
+                    }
+                    // It was stopped for being slow once too often.
+                    None => self.fail_call(id, call, "it does not run"),
+                }
+                return true;
+            }
+            (true, Some(early)) => early,
+            (false, _) => answer,
+        };
         self.finish(id, call.what, answer);
         true
     }
@@ -407,12 +176,41 @@ impl Desk {
             return false;
         };
         let Some(call) = seat.deferred.remove(&call) else {
-            return false;
+            let running = seat.queue.iter().any(|queued| queued.id == call);
+            if running {
+                seat.early.insert(call, answer);
+            }
+            return running;
         };
         let id = seat.slot;
         self.finish(id, call.what, answer);
         self.dismiss(seat_id);
         true
+    }
+
+    /// Writes what was collected for helpers, and hands out those that have something to be sent.
+    pub(crate) fn pack(&mut self) -> Vec<Arc<Process>> {
+        for id in self.due.drain(..) {
+            let Some(seat) = self.seats.get_mut(&id) else {
+                continue;
+            };
+            seat.pack();
+            if let Place::Helper(process) = &seat.place {
+                self.dirty.push(Arc::clone(process));
+            }
+        }
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// What an instance in this process has answered in the turn that goes on.
+    pub(crate) fn collect(&mut self, seat_id: SeatId) {
+        let Some(Place::Local(local)) = self.seats.get(&seat_id).map(|seat| &seat.place) else {
+            return;
+        };
+        let answered = std::mem::take(&mut *lock(&local.answered));
+        for (call, nanos, answer) in answered {
+            self.done(seat_id, call, nanos, answer);
+        }
     }
 
     fn took(&mut self, id: SlotId, what: &What, nanos: u64) {
@@ -450,8 +248,9 @@ impl Desk {
             What::Observe { pos, .. } => {
                 self.judge_observer(id, &answer);
                 if let Some(observer) = self.observer(id) {
+                    let was_full = observer.is_full();
                     observer.answered(pos);
-                    if observer.open.len() <= limits::OBSERVED / 2 {
+                    if was_full && !observer.is_full() {
                         self.wake_observers = true;
                     }
                 }
@@ -476,159 +275,6 @@ impl Desk {
 
     pub(crate) fn observer(&mut self, id: SlotId) -> Option<&mut crate::slot::Observer> {
         self.slots.get_mut(&id)?.observer.as_mut()
-    }
-
-    // Faults.
-
-    /// Something went wrong in a plugin.
-    pub(crate) fn fault(&mut self, id: SlotId, why: &str) {
-        let Some(slot) = self.slots.get_mut(&id) else {
-            return;
-        };
-        slot.stats.errors += 1;
-        let count = slot.faults.count();
-        let name = slot.name.as_str().to_owned();
-        tracing::warn!(plugin = name, count, "a fault: {why}");
-        if count >= limits::FAULTS && slot.state != State::Tripped {
-            self.trip(
-                id,
-                format!("{count} faults within a minute, the last one: {why}"),
-            );
-        }
-    }
-
-    /// Stops a plugin for its faults. Its `on_error` stands in for it from now on.
-    pub(crate) fn trip(&mut self, id: SlotId, why: String) {
-        let Some(slot) = self.slots.get_mut(&id) else {
-            return;
-        };
-        if slot.state == State::Tripped {
-            return;
-        }
-        let name = slot.name.as_str();
-        tracing::error!(
-            plugin = name,
-            "stopped: {why}; `chat-cli plugin reload {name}` or a new file starts it again"
-        );
-        slot.state = State::Tripped;
-        slot.why = why;
-        slot.restart_at = None;
-        let seats = [
-            slot.seat.take(),
-            slot.coming.take().map(|coming| coming.seat),
-        ];
-        for seat in seats.into_iter().flatten() {
-            self.end_seat(seat, true);
-        }
-        self.fail_waiting(id);
-        self.publish();
-    }
-
-    /// What waits for a plugin is decided without it.
-    pub(crate) fn fail_waiting(&mut self, id: SlotId) {
-        let Some(slot) = self.slots.get_mut(&id) else {
-            return;
-        };
-        let waiting = std::mem::take(&mut slot.waiting);
-        for call in waiting {
-            self.give_up(id, call.what, "it does not run");
-        }
-    }
-
-    /// A call that will not be answered in time.
-    pub(crate) fn fail_call(&mut self, id: SlotId, call: Call, why: &str) {
-        self.give_up(id, call.what, why);
-    }
-
-    /// What was to be done is not done any more.
-    fn give_up(&mut self, id: SlotId, what: What, why: &str) {
-        match what {
-            What::Ask { key, .. } => self.fail(id, key, why),
-            What::News(_) => {
-                if let Some(slot) = self.slots.get_mut(&id) {
-                    slot.news = slot.news.saturating_sub(1);
-                    slot.dropped += 1;
-                    slot.stats.dropped += 1;
-                }
-            }
-            // The cursor has not moved: it is read again.
-            What::Observe { .. } => {
-                if let Some(observer) = self.observer(id) {
-                    observer.rewind();
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Takes an instance away; what it has not answered goes to its successor, once.
-    pub(crate) fn end_seat(&mut self, seat_id: SeatId, now: bool) {
-        let Some(seat) = self.seats.remove(&seat_id) else {
-            return;
-        };
-        let id = seat.slot;
-        if now {
-            match &seat.place {
-                Place::Helper(process) => process.kill(),
-                Place::Local(local) => local.host.retire(),
-            }
-        }
-        if let Some(observer) = self.observer(id) {
-            let observes = |call: &Call| matches!(call.what, What::Observe { .. });
-            if seat.queue.iter().any(observes) {
-                observer.rewind();
-            }
-        }
-        let culprit = seat.queue.front().map(|call| call.id);
-        let mut calls: Vec<Call> = seat.deferred.into_values().collect();
-        calls.sort_by_key(|call| call.id);
-        calls.extend(seat.queue);
-        for mut call in calls {
-            if matches!(
-                call.what,
-                What::Observe { .. } | What::Save | What::Restore(_)
-            ) {
-                continue;
-            }
-            // Of one that answered in batches nobody knows which call it died of.
-            let guilty = seat.careful && culprit == Some(call.id);
-            if call.again && (guilty || !seat.careful) {
-                self.give_up(id, call.what, "it failed twice");
-                continue;
-            }
-            call.again = true;
-            call.since = self.tick;
-            if let Err(call) = self.place(id, call) {
-                self.give_up(id, call.what, "it does not run");
-            }
-        }
-        self.wake_observers = true;
-    }
-
-    /// An instance whose place was taken goes when it owes no answer any more.
-    pub(crate) fn dismiss(&mut self, seat_id: SeatId) {
-        let Some(seat) = self.seats.get(&seat_id) else {
-            return;
-        };
-        if !seat.leaving || !seat.queue.is_empty() || !seat.deferred.is_empty() || seat.busy {
-            return;
-        }
-        let process = match &seat.place {
-            Place::Helper(process) => Some(Arc::clone(process)),
-            Place::Local(_) => None,
-        };
-        let stop = Call {
-            id: self.next_id(),
-            what: What::Stop,
-            since: self.tick,
-            again: true,
-        };
-        let _ = self.send(seat_id, stop);
-        if let Some(process) = process {
-            // Its process ends by itself; the reader sees it out.
-            self.seats.remove(&seat_id);
-            self.farewells.push((process, Instant::now()));
-        }
     }
 
     /// Who takes part in a hook.
@@ -704,11 +350,6 @@ impl Desk {
             false => self.online.remove(account),
         }
     }
-}
-
-/// Prepares questions: everything that needs no lock.
-pub(crate) fn prepare(asks: &[Ask]) -> Vec<Option<Asking>> {
-    asks.iter().map(|ask| asking(&ask.question)).collect()
 }
 
 fn hold(slot: &mut Slot, call: Call) -> Result<(), Call> {

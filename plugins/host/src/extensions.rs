@@ -6,7 +6,8 @@ use std::ptr;
 use chat_plugin_abi as abi;
 
 use crate::frame::{Metric, Wish};
-use crate::instance::{Host, bytes_of, host_of, lock, maybe_text_of, text_of};
+use crate::given::{bytes_of, maybe_text_of, text_of};
+use crate::instance::{Host, host_of, lock};
 use crate::limits;
 
 /// The table of an id.

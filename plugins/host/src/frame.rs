@@ -2,6 +2,7 @@
 //! they are many; the rest is JSON.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chat_plugin_abi as abi;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ pub(crate) enum Down {
     /// The first one: what to load.
     Start(Box<Start>),
     /// A hook is to be called.
-    Call { id: u64, shown: Box<Shown> },
+    Call { id: u64, shown: Arc<Shown> },
     /// A timer has run off.
     Timer { id: u64, timer: u64 },
     /// The state is to be handed over.
@@ -32,8 +33,6 @@ pub(crate) enum Down {
     Commands(String),
     /// The engine took, or refused, one of the entries that the plugin sent.
     Said,
-    /// Answers that were collected are to be sent: the call after them takes long.
-    Flush,
     /// Destroy the instance and end.
     Stop,
 }
@@ -204,7 +203,6 @@ impl Down {
             Self::Config(config) => frame(out, 7, |out| json(out, config)),
             Self::Stop => frame(out, 8, |_| ()),
             Self::Said => frame(out, 10, |_| ()),
-            Self::Flush => frame(out, 11, |_| ()),
             Self::Commands(list) => {
                 frame(out, 9, |out| out.extend_from_slice(list.as_bytes()));
             }
@@ -218,7 +216,7 @@ impl Down {
                 let (id, shown) = number(body)?;
                 Self::Call {
                     id,
-                    shown: Box::new(Shown::decode(shown)?),
+                    shown: Arc::new(Shown::decode(shown)?),
                 }
             }
             2 => {
@@ -243,7 +241,6 @@ impl Down {
             7 => Self::Config(serde_json::from_slice(body).ok()?),
             8 => Self::Stop,
             10 => Self::Said,
-            11 => Self::Flush,
             9 => Self::Commands(String::from_utf8(body.to_vec()).ok()?),
             _ => return None,
         })

@@ -1,20 +1,22 @@
 //! The process that a plugin runs in: `chat-cli plugin-host`.
 //!
-//! It knows nobody but its server, over the socket that is its standard input. A thread of its own reads
-//! that socket, so that the end of the server is noticed whatever the plugin does; the main thread calls
-//! the plugin.
+//! It knows nobody but its server, over the socket that is its standard input. The main thread reads that
+//! socket and calls the plugin, so that no call costs a second wake-up; another thread waits for the end of
+//! the server, which is noticed whatever the plugin does.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Instant;
 
 use chat_plugin_abi as abi;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, recv};
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::clock::nanos_since;
@@ -32,25 +34,24 @@ pub fn run() -> Result<(), String> {
     let socket = take_socket().map_err(|error| {
         format!("plugin-host is started by a server, with a socket as its standard input: {error}")
     })?;
-    let reader = socket.try_clone().map_err(|error| error.to_string())?;
-    let out = Arc::new(Out {
+    let (mut woken, wake) = std::io::pipe().map_err(|error| error.to_string())?;
+    let out = Arc::new(Line {
         socket,
-        bytes: Mutex::default(),
+        collected: Mutex::default(),
+        is_watched: AtomicBool::new(true),
+        wake,
         says: AtomicUsize::new(0),
+        input: Mutex::default(),
+        host: OnceLock::new(),
     });
-    let (sender, calls) = channel();
-    let host: Arc<Mutex<Option<&'static Host>>> = Arc::default();
-    let expiring = Arc::clone(&host);
+    let watched = Arc::clone(&out);
     thread::Builder::new()
         .name("chat-socket".to_owned())
-        .spawn({
-            let out = Arc::clone(&out);
-            move || read(reader, &sender, &expiring, &out)
-        })
+        .spawn(move || watch(&watched, &mut woken))
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     out.say(&Up::Stage(Stage::Started));
-    if let Ok(Down::Start(start)) = calls.recv() {
-        serve(&start, &calls, &out, &host);
+    if let Down::Start(start) = out.next() {
+        serve(&start, &out);
     }
     // No destructor of the plugin, which could hang, has a say in this.
     end()
@@ -73,61 +74,61 @@ fn end() -> ! {
     std::process::abort()
 }
 
-fn read(
-    mut socket: UnixStream,
-    calls: &Sender<Down>,
-    host: &Mutex<Option<&'static Host>>,
-    out: &Out,
-) {
-    let mut frames = Frames::default();
-    let mut bytes = vec![0; 64 * 1024];
+/// Waits for the end of the server. What the server sends does not wake it.
+///
+/// While the main thread goes from call to call it also looks, tick by tick, whether answers wait that were
+/// there at the last look already: then the call after them takes long, and maybe for ever.
+fn watch(line: &Line, woken: &mut PipeReader) {
+    let mut quiet = 0;
     loop {
-        match socket.read(&mut bytes) {
-            Ok(0) | Err(_) => break,
-            Ok(count) => frames.push(&bytes[..count]),
+        let ended = {
+            // The end of a connection is told unasked.
+            let mut ends = [
+                PollFd::new(&line.socket, PollFlags::empty()),
+                PollFd::new(&*woken, PollFlags::IN),
+            ];
+            let pause = match quiet < QUIET_TICKS {
+                true => Some(&TICK),
+                false => None,
+            };
+            match poll(&mut ends, pause) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => false,
+                Ok(_) => ends.iter().any(|end| {
+                    let told = end.revents();
+                    !told.is_empty() && told != PollFlags::IN
+                }),
+                Err(_) => true,
+            }
+        };
+        if ended {
+            break;
         }
-        loop {
-            match frames.next() {
-                Ok(Some((tag, body))) => match Down::read(tag, body) {
-                    // At once: the main thread may be in the very hook.
-                    Some(Down::Expired { id }) => {
-                        if let Some(host) = *lock(host) {
-                            host.expire(id);
-                        }
-                    }
-                    // The main thread is in a call, and may be for ever.
-                    Some(Down::Flush) => out.flush(),
-                    Some(Down::Said) => {
-                        let says = &out.says;
-                        // One of the helper before this one is none of ours.
-                        let _ = says.fetch_update(Ordering::AcqRel, Ordering::Acquire, |says| {
-                            says.checked_sub(1)
-                        });
-                    }
-                    Some(down) => {
-                        if calls.send(down).is_err() {
-                            end();
-                        }
-                    }
-                    None => end(),
-                },
-                Ok(None) => break,
-                Err(()) => end(),
+        match quiet < QUIET_TICKS {
+            true => quiet = if line.tick() { quiet + 1 } else { 0 },
+            false => {
+                // One byte is written for each rest.
+                let _ = woken.read(&mut [0]);
+                quiet = 0;
             }
         }
+        if quiet >= QUIET_TICKS && !line.rest() {
+            quiet = 0;
+        }
     }
-    // The server is gone: the plugin may still end in good order, if it does it soon.
-    let _ = calls.send(Down::Stop);
+    // The plugin may still end in good order, if it does it soon: the main thread sees the end as well.
     thread::sleep(limits::STOP_WAIT);
     end();
 }
 
-fn serve(
-    start: &Start,
-    calls: &Receiver<Down>,
-    out: &Arc<Out>,
-    shared: &Mutex<Option<&'static Host>>,
-) {
+/// How often the watching thread looks, while there is something to look for.
+const TICK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: limits::TICK.as_nanos() as i64,
+};
+/// Ticks without an answer until it rests: to be woken for each batch would cost more.
+const QUIET_TICKS: u32 = 100;
+
+fn serve(start: &Start, out: &Arc<Line>) {
     out.say(&Up::Stage(Stage::Loading));
     let made = load(Path::new(&start.path)).and_then(|plugin| {
         out.say(&Up::Stage(Stage::Init));
@@ -142,7 +143,7 @@ fn serve(
         }
     };
     let host = instance.host();
-    *lock(shared) = Some(host);
+    let _ = out.host.set(host);
     let about = Box::new(instance.about());
     if start.probe {
         out.say(&Up::Stage(Stage::Destroy));
@@ -152,37 +153,42 @@ fn serve(
     }
     out.say(&Up::Ready(Ok(about)));
     let mut replies = 0;
+    // One look at the clock between two calls serves both.
+    let mut clock: Option<Instant> = None;
     let mut careful = start.careful;
     loop {
-        let down = match calls.try_recv() {
-            Ok(down) => down,
-            Err(TryRecvError::Disconnected) => return,
-            Err(TryRecvError::Empty) => {
+        let down = match out.ready() {
+            Some(down) => {
+                if replies > 0 {
+                    out.be_watched();
+                }
+                down
+            }
+            None => {
                 out.flush();
                 replies = 0;
-                match calls.recv() {
-                    Ok(down) => down,
-                    Err(_) => return,
-                }
+                clock = None;
+                out.next()
             }
         };
         match down {
             Down::Call { id, shown } => {
-                let began = Instant::now();
-                let outcome = instance.call(id, Arc::from(shown));
-                let nanos = nanos_since(began);
-                let answer = match outcome {
+                let began = *clock.get_or_insert_with(Instant::now);
+                let answer = match instance.call(id, shown) {
                     Outcome::Answer(answer) => answer,
                     Outcome::Deferred => Answer {
                         verdict: abi::CHAT_DEFER,
                         ..Answer::default()
                     },
                 };
+                let nanos = clock.insert(Instant::now()).duration_since(began);
+                let nanos = u64::try_from(nanos.as_nanos()).unwrap_or(u64::MAX);
                 out.put(&Up::Done { id, nanos, answer });
             }
             Down::Timer { id, timer } => {
                 let began = Instant::now();
                 instance.timer(timer);
+                clock = None;
                 out.put(&Up::Done {
                     id,
                     nanos: nanos_since(began),
@@ -190,6 +196,7 @@ fn serve(
                 });
             }
             Down::Save { id } => {
+                clock = None;
                 let state = instance.save();
                 out.put(&Up::Saved { id, state });
             }
@@ -206,29 +213,126 @@ fn serve(
                 out.flush();
                 return;
             }
-            Down::Expired { .. } | Down::Said | Down::Flush | Down::Start(_) => {}
+            Down::Expired { .. } | Down::Said | Down::Start(_) => {}
         }
         replies += 1;
         if replies >= limits::REPLIES || careful > 0 {
             careful = careful.saturating_sub(1);
             out.flush();
             replies = 0;
+            clock = None;
         }
     }
 }
 
-/// What goes to the server. Replies are collected, everything else goes at once: the plugin may hang or
+/// The way to the server. Replies are collected, everything else goes at once: the plugin may hang or
 /// crash right after it.
-struct Out {
+struct Line {
     socket: UnixStream,
-    bytes: Mutex<Vec<u8>>,
+    collected: Mutex<Collected>,
+    /// The watching thread looks, and need not be woken.
+    is_watched: AtomicBool,
+    wake: PipeWriter,
+    input: Mutex<Input>,
+    host: OnceLock<&'static Host>,
     /// Entries that were sent and of which the engine has said nothing so far.
     says: AtomicUsize,
 }
 
-impl Out {
+/// What is to go to the server.
+#[derive(Default)]
+struct Collected {
+    bytes: Vec<u8>,
+    /// How often it was sent.
+    sent: u64,
+    /// At the last look there was something, and it had been sent so often.
+    seen: Option<u64>,
+}
+
+/// What came from the server and was not done yet.
+#[derive(Default)]
+struct Input {
+    frames: Frames,
+    ready: VecDeque<Down>,
+    buffer: Vec<u8>,
+    is_over: bool,
+}
+
+impl Line {
+    /// What is there already.
+    fn ready(&self) -> Option<Down> {
+        lock(&self.input).ready.pop_front()
+    }
+
+    /// Waits for what comes next.
+    fn next(&self) -> Down {
+        // Held while it waits: whoever else would read has nothing to read then.
+        let mut input = lock(&self.input);
+        loop {
+            if let Some(down) = input.ready.pop_front() {
+                return down;
+            }
+            self.read(&mut input, RecvFlags::empty());
+        }
+    }
+
+    /// Takes what came while the main thread is in a hook: calls that need not be answered any more, and
+    /// what became of entries.
+    fn look(&self) {
+        if let Ok(mut input) = self.input.try_lock() {
+            while self.read(&mut input, RecvFlags::DONTWAIT) {}
+        }
+    }
+
+    /// Reads once. Says whether there was something.
+    fn read(&self, input: &mut Input, flags: RecvFlags) -> bool {
+        let mut buffer = std::mem::take(&mut input.buffer);
+        buffer.resize(64 * 1024, 0);
+        let count = recv(&self.socket, &mut buffer[..], flags).map(|(count, _)| count);
+        let more = match count {
+            Ok(count @ 1..) => {
+                input.frames.push(&buffer[..count]);
+                true
+            }
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => false,
+            // The server is gone.
+            Ok(0) | Err(_) => {
+                if !std::mem::replace(&mut input.is_over, true) {
+                    input.ready.push_back(Down::Stop);
+                }
+                false
+            }
+        };
+        input.buffer = buffer;
+        loop {
+            let down = match input.frames.next() {
+                Ok(Some((tag, body))) => Down::read(tag, body),
+                Ok(None) => return more,
+                Err(()) => None,
+            };
+            match down {
+                // At once: the main thread may be in the very hook.
+                Some(Down::Expired { id }) => {
+                    if let Some(host) = self.host.get() {
+                        host.expire(id);
+                    }
+                }
+                Some(Down::Said) => {
+                    // One of the helper before this one is none of ours.
+                    let _ = self
+                        .says
+                        .fetch_update(Ordering::AcqRel, Ordering::Acquire, |says| {
+                            says.checked_sub(1)
+                        });
+                }
+                Some(down) => input.ready.push_back(down),
+                None => end(),
+            }
+        }
+    }
+
     fn put(&self, up: &Up) {
-        up.write(&mut lock(&self.bytes));
+        up.write(&mut lock(&self.collected).bytes);
     }
 
     fn say(&self, up: &Up) {
@@ -237,23 +341,61 @@ impl Out {
     }
 
     fn flush(&self) {
-        let mut bytes = lock(&self.bytes);
-        if bytes.is_empty() {
+        self.send(&mut lock(&self.collected));
+    }
+
+    fn send(&self, collected: &mut Collected) {
+        if collected.bytes.is_empty() {
             return;
         }
-        // A server that is gone is noticed by the reader.
-        let _ = (&self.socket).write_all(&bytes);
-        bytes.clear();
+        // A server that is gone is noticed by who reads.
+        let _ = (&self.socket).write_all(&collected.bytes);
+        collected.sent += 1;
+        collected.bytes.clear();
         // What one large state took is not kept.
-        bytes.shrink_to(64 * 1024);
+        collected.bytes.shrink_to(64 * 1024);
+    }
+
+    /// Answers are kept while the next call runs: from now on somebody looks after them.
+    fn be_watched(&self) {
+        // It stops under the lock, and only when there is nothing; whoever has just put something sees that.
+        if !self.is_watched.load(Ordering::Acquire) && !self.is_watched.swap(true, Ordering::AcqRel)
+        {
+            let _ = (&self.wake).write_all(&[0]);
+        }
+    }
+
+    /// Sends what was there at the last look already. Says whether there is nothing.
+    fn tick(&self) -> bool {
+        let mut collected = lock(&self.collected);
+        if collected.bytes.is_empty() {
+            collected.seen = None;
+            return true;
+        }
+        let sent = collected.sent;
+        if collected.seen.replace(sent) == Some(sent) {
+            self.send(&mut collected);
+        }
+        false
+    }
+
+    /// Nobody looks any more, unless there is something.
+    fn rest(&self) -> bool {
+        let collected = lock(&self.collected);
+        let rests = collected.bytes.is_empty();
+        if rests {
+            self.is_watched.store(false, Ordering::Release);
+        }
+        rests
     }
 }
 
-struct Wishes(Arc<Out>);
+struct Wishes(Arc<Line>);
 
 impl Services for Wishes {
     fn wish(&self, wish: Wish) -> abi::chat_status {
         if matches!(wish, Wish::Send { .. }) {
+            self.0.look();
             if self.0.says.load(Ordering::Acquire) >= limits::SAYS {
                 return abi::CHAT_FULL;
             }
@@ -265,6 +407,10 @@ impl Services for Wishes {
             self.0.flush();
         }
         abi::CHAT_OK
+    }
+
+    fn look(&self) {
+        self.0.look();
     }
 
     fn resolved(&self, call: u64, answer: Answer) -> abi::chat_status {

@@ -12,15 +12,15 @@
 //! - One function of an instance is called at a time ([`Instance`] is not `Sync`, its calls take `&mut`).
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CString, c_void};
 use std::ptr;
-use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_plugin_abi as abi;
 
 use crate::frame::{About, Answer, Config, Start, Wish};
+use crate::given::Plugin;
 use crate::shown::{Field, Shown};
 use crate::table;
 
@@ -28,6 +28,8 @@ use crate::table;
 pub(crate) trait Services: Send + Sync {
     /// Does it, or queues it, without waiting.
     fn wish(&self, wish: Wish) -> abi::chat_status;
+    /// Takes note of what the server said meanwhile.
+    fn look(&self) {}
     /// The answer to a call that was deferred; CHAT_TOO_LATE when nobody waits for it.
     fn resolved(&self, call: u64, answer: Answer) -> abi::chat_status;
 }
@@ -38,16 +40,19 @@ pub(crate) struct Instance {
     plugin: Plugin,
     host: &'static Host,
     data: *mut c_void,
+    /// What was registered in `init`: nothing is added later.
+    hooks: Vec<(u32, Function)>,
 }
+
+/// A hook.
+type Function = unsafe extern "C" fn(
+    *mut c_void,
+    *const abi::chat_host,
+    *const abi::chat_plugin_event,
+) -> abi::chat_verdict;
 
 // SAFETY: the contract says that the server calls from any thread, one call at a time.
 unsafe impl Send for Instance {}
-
-/// A description that was checked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Plugin {
-    raw: abi::chat_plugin,
-}
 
 /// What came of a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -126,93 +131,6 @@ struct Call {
 // SAFETY: the pointers of the event point into `shown`, which the call keeps.
 unsafe impl Send for Call {}
 
-impl Plugin {
-    /// Judges a description.
-    ///
-    /// # Safety
-    ///
-    /// `raw` points to at least [`abi::chat_plugin`]'s first eight bytes, and to as many as its size
-    /// says; its texts end with a NUL; all of it lives as long as the process.
-    pub(crate) unsafe fn new(raw: *const abi::chat_plugin) -> Result<Self, String> {
-        let raw: *const u8 = raw.cast();
-        // SAFETY: promised by the caller; a symbol may lie anywhere, so nothing is assumed of its alignment.
-        let (size, version) = unsafe {
-            (
-                ptr::read_unaligned(raw.cast::<u32>()),
-                ptr::read_unaligned(raw.add(4).cast::<u32>()),
-            )
-        };
-        if version != abi::CHAT_PLUGIN_ABI {
-            return Err(format!(
-                "it needs plugin ABI {version}, this server has {}; {}",
-                abi::CHAT_PLUGIN_ABI,
-                match version > abi::CHAT_PLUGIN_ABI {
-                    true => "update the server",
-                    false => "build the plugin anew",
-                }
-            ));
-        }
-        let known = size_of::<abi::chat_plugin>();
-        let size = size as usize;
-        if size < known || size > SIZE_MOST {
-            return Err(format!(
-                "its description has {size} bytes and not {known}: CHAT_PLUGIN_DECLARE writes it right"
-            ));
-        }
-        // SAFETY: promised by the caller.
-        let tail = unsafe { slice::from_raw_parts(raw.add(known), size - known) };
-        if tail.iter().any(|&byte| byte != 0) {
-            return Err(
-                "it says things that this server does not know; update the server".to_owned(),
-            );
-        }
-        // SAFETY: promised by the caller; all bit patterns of these fields are values.
-        let raw = unsafe { ptr::read_unaligned(raw.cast::<abi::chat_plugin>()) };
-        if raw.flags != 0 {
-            return Err(
-                "it has flags that this server does not know; update the server".to_owned(),
-            );
-        }
-        if raw.init.is_none() {
-            return Err("it has no init function".to_owned());
-        }
-        let plugin = Self { raw };
-        let id = plugin.about().id;
-        let good = |sign: char| sign.is_ascii_alphanumeric() || ".-_".contains(sign);
-        if id.is_empty() || id.len() > 128 || !id.chars().all(good) {
-            return Err(format!(
-                "its id {id:?} is not made of letters, digits, '.', '-' and '_', like org.example.shout"
-            ));
-        }
-        Ok(plugin)
-    }
-
-    /// What the description says.
-    pub(crate) fn about(&self) -> About {
-        let text = |text: *const c_char| match text.is_null() {
-            true => String::new(),
-            // SAFETY: promised to `new`.
-            false => unsafe { CStr::from_ptr(text) }
-                .to_string_lossy()
-                .chars()
-                .filter(|sign| !sign.is_control())
-                .take(128)
-                .collect(),
-        };
-        About {
-            id: text(self.raw.id),
-            title: text(self.raw.name),
-            version: text(self.raw.version),
-            license: text(self.raw.license),
-            capabilities: self.raw.capabilities,
-            ..About::default()
-        }
-    }
-}
-
-/// No description of ours will ever be larger; a number above it is garbage.
-const SIZE_MOST: usize = 4096;
-
 impl Instance {
     /// Makes an instance: calls `init`.
     pub(crate) fn init(
@@ -233,7 +151,15 @@ impl Instance {
                 "its init refused (status {status}); the lines before this one may say why"
             ));
         }
-        Ok(Self { plugin, host, data })
+        let registered = lock(&host.registered);
+        let hooks = registered.hooks.iter();
+        let hooks = hooks.filter_map(|(hook, (_, function))| Some((*hook, (*function)?)));
+        Ok(Self {
+            plugin,
+            host,
+            data,
+            hooks: hooks.collect(),
+        })
     }
 
     pub(crate) fn host(&self) -> &'static Host {
@@ -260,8 +186,7 @@ impl Instance {
 
     /// Calls the hook of an event.
     pub(crate) fn call(&mut self, id: u64, shown: Arc<Shown>) -> Outcome {
-        let function = self.host.function(&shown);
-        let Some(function) = function else {
+        let Some(function) = self.function(&shown) else {
             return Outcome::Answer(Answer::default());
         };
         let call = Box::new(Call {
@@ -279,6 +204,20 @@ impl Instance {
         // the function returns, and `&mut self` says that no other function of the instance runs.
         let verdict = unsafe { function(self.data, &raw const self.host.table, event) };
         self.host.returned(verdict)
+    }
+
+    /// The function for an event.
+    fn function(&self, shown: &Shown) -> Option<Function> {
+        if shown.numbers.hook == abi::CHAT_HOOK_COMMAND {
+            let name = shown.text(Field::Name)?;
+            return lock(&self.host.registered).commands.get(name)?.1;
+        }
+        let hook = shown.numbers.hook;
+        let found = self
+            .hooks
+            .iter()
+            .find(|(registered, _)| *registered == hook);
+        found.map(|(_, function)| *function)
     }
 
     /// Calls a timer's function.
@@ -408,25 +347,6 @@ impl Host {
         }
     }
 
-    /// The function for an event.
-    fn function(
-        &self,
-        shown: &Shown,
-    ) -> Option<
-        unsafe extern "C" fn(
-            *mut c_void,
-            *const abi::chat_host,
-            *const abi::chat_plugin_event,
-        ) -> abi::chat_verdict,
-    > {
-        let registered = lock(&self.registered);
-        if shown.numbers.hook == abi::CHAT_HOOK_COMMAND {
-            let name = shown.text(Field::Name)?;
-            return registered.commands.get(name)?.1;
-        }
-        registered.hooks.get(&shown.numbers.hook)?.1
-    }
-
     /// A hook came back.
     fn returned(&self, verdict: abi::chat_verdict) -> Outcome {
         let mut calls = lock(&self.calls);
@@ -464,6 +384,8 @@ impl Host {
         event: *const abi::chat_plugin_event,
         verdict: abi::chat_verdict,
     ) -> abi::chat_status {
+        // The deadline may have passed, and nobody have read that.
+        self.services.look();
         let call = {
             let mut calls = lock(&self.calls);
             let current = calls.current.as_deref_mut();
@@ -548,69 +470,6 @@ pub(crate) unsafe fn host_of(host: *const abi::chat_host) -> Option<&'static Hos
     let table = unsafe { host.as_ref() }?;
     // SAFETY: `ctx` was set by `leak` to the `Host` around the table, which lives as long.
     unsafe { table.ctx.cast_const().cast::<Host>().as_ref() }
-}
-
-/// A plugin's text.
-///
-/// # Safety
-///
-/// `text` is NULL or ends with a NUL.
-pub(crate) unsafe fn text_of(text: *const c_char, most: usize) -> Result<String, abi::chat_status> {
-    if text.is_null() {
-        return Err(abi::CHAT_MISUSE);
-    }
-    // SAFETY: promised by the caller.
-    let text = unsafe { CStr::from_ptr(text) };
-    checked(text.to_bytes(), most)
-}
-
-/// A plugin's text that may be missing.
-///
-/// # Safety
-///
-/// As [`text_of`].
-pub(crate) unsafe fn maybe_text_of(
-    text: *const c_char,
-    most: usize,
-) -> Result<Option<String>, abi::chat_status> {
-    match text.is_null() {
-        true => Ok(None),
-        // SAFETY: promised by the caller.
-        false => unsafe { text_of(text, most) }.map(Some),
-    }
-}
-
-/// A plugin's block of bytes. Its length is judged before it is read.
-///
-/// # Safety
-///
-/// `data` points to `len` bytes, or is NULL.
-pub(crate) unsafe fn bytes_of<'a>(
-    data: *const c_void,
-    len: u64,
-    most: usize,
-) -> Result<&'a [u8], abi::chat_status> {
-    let len = usize::try_from(len).map_err(|_| abi::CHAT_TOO_LONG)?;
-    if len > most {
-        return Err(abi::CHAT_TOO_LONG);
-    }
-    match (data.is_null(), len) {
-        (_, 0) => Ok(&[]),
-        (true, _) => Err(abi::CHAT_MISUSE),
-        // SAFETY: promised by the caller.
-        (false, _) => Ok(unsafe { slice::from_raw_parts(data.cast::<u8>(), len) }),
-    }
-}
-
-pub(crate) fn checked(bytes: &[u8], most: usize) -> Result<String, abi::chat_status> {
-    if bytes.len() > most {
-        return Err(abi::CHAT_TOO_LONG);
-    }
-    let text = std::str::from_utf8(bytes).map_err(|_| abi::CHAT_BAD_UTF8)?;
-    match text.contains('\0') {
-        true => Err(abi::CHAT_BAD_UTF8),
-        false => Ok(text.to_owned()),
-    }
 }
 
 fn configured(config: &Config) -> HashMap<CString, CString> {

@@ -9,7 +9,8 @@
 //! | module | is |
 //! |---|---|
 //! | `plugins` | what the engine and programs see |
-//! | `desk` | who is asked what in which order, and what comes of it: one lock, no waiting |
+//! | `desk` | who is called next, and what came of it: one lock, no waiting |
+//! | `chain` `fault` | parts of the desk: a question's way through its filters; what goes wrong with plugins |
 //! | `slot` | what is known of one plugin |
 //! | `subscribe` `voice` | parts of the desk: who takes part in what; what plugins ask of the server |
 //! | `shared` `clock` | the threads around the desk: workers, readers of helpers; deadlines and timers |
@@ -17,6 +18,7 @@
 //! | `watch` `file` `elf` `load` `launch` `loader` | from a file to an instance |
 //! | `observe` | cursors into the log |
 //! | `instance` `table` `extensions` | the only code that calls plugins and is called by them |
+//! | `given` | judges and copies what plugins hand over |
 //! | `helper` `frame` | the process apart, and what is said to it |
 //! | `ask` `shown` | the engine's questions as plugins see them |
 //! | `disk` `settings` `stats` `limits` | what is kept, what operators say, how long calls take, all bounds |
@@ -30,6 +32,7 @@
 )]
 
 mod ask;
+mod chain;
 mod change;
 mod clock;
 mod desk;
@@ -37,9 +40,11 @@ mod disk;
 #[cfg(feature = "folder")]
 mod elf;
 mod extensions;
+mod fault;
 #[cfg(feature = "folder")]
 mod file;
 mod frame;
+mod given;
 #[cfg(feature = "folder")]
 mod helper;
 mod instance;

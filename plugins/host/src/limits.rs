@@ -49,6 +49,12 @@ pub(crate) const FILE_BYTES: u64 = 256 * 1024 * 1024;
 pub(crate) const QUEUE: usize = 64 * 1024;
 /// Entries that are shown to an observer before it has answered the first of them.
 pub(crate) const OBSERVED: usize = 256;
+/// How long an observer rests between two looks at the log: nobody waits for it, and each look has its price.
+pub(crate) const LAG: Duration = Duration::from_millis(20);
+/// Calls of a plugin in this process for which the desk is left once.
+pub(crate) const TURN: usize = 64;
+/// Time after which such a turn ends early: somebody may wait for its first answers.
+pub(crate) const TURN_TIME: Duration = Duration::from_millis(1);
 /// Bytes of entries that are read for an observer at once.
 pub(crate) const OBSERVED_BYTES: usize = 1024 * 1024;
 /// News other than entries that wait for a plugin; what comes more is dropped and counted.
@@ -63,8 +69,6 @@ pub(crate) const REPLIES: usize = 64;
 pub(crate) const CAREFUL_CALLS: u32 = 4096;
 /// Entries and notices of a plugin that wait for the engine.
 pub(crate) const SAYS: usize = 256;
-/// Rooms whose place is remembered for notices; then it begins anew.
-pub(crate) const ROOMS: usize = 10_000;
 /// Longest reason of a refusal: a line.
 pub(crate) const REASON_BYTES: usize = 200;
 /// Longest line that a plugin writes into the log.

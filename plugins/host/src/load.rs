@@ -5,7 +5,7 @@ use std::path::Path;
 use chat_plugin_abi as abi;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
-use crate::instance::Plugin;
+use crate::given::Plugin;
 
 /// Opens a file and judges what it says about itself. It is never closed again: threads, thread-local
 /// destructors and late host calls of a plugin may still need its code.

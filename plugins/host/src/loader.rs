@@ -7,7 +7,8 @@ use std::thread;
 
 use crate::change::Made;
 use crate::frame::{About, Start};
-use crate::instance::{Instance, Plugin};
+use crate::given::Plugin;
+use crate::instance::Instance;
 use crate::limits;
 use crate::settings::Settings;
 use crate::shared::{LocalWishes, Shared};
@@ -158,6 +159,7 @@ impl Shared {
         Ok(Local {
             host: instance.host(),
             instance: std::sync::Mutex::new(Some(instance)),
+            answered: std::sync::Mutex::default(),
         })
     }
 

@@ -1,10 +1,12 @@
 //! Observers of entries: cursors into the log.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use chat_engine::port::{LogPage, LogView};
 use chat_plugin_abi as abi;
 use event_listener::listener;
+use futures_lite::FutureExt;
 
 use crate::ask::observed;
 use crate::desk::Desk;
@@ -16,8 +18,10 @@ use crate::slot::{SlotId, State, What};
 /// Reads the log for all observers until the host is closed.
 pub(crate) async fn run(shared: Arc<Shared>, log: LogView) {
     loop {
-        listener!(shared.tail => news);
-        let (closing, tails, wants) = shared.with(|desk| (desk.closing, desk.tails, wants(desk)));
+        listener!(shared.tail => grown);
+        listener!(shared.urgent => urgent);
+        let tails = shared.tails.load(Ordering::Acquire);
+        let (closing, wants) = shared.with(|desk| (desk.closing, wants(desk, tails)));
         if closing {
             return;
         }
@@ -33,16 +37,16 @@ pub(crate) async fn run(shared: Arc<Shared>, log: LogView) {
             }
         }
         if !read {
-            news.await;
             // What comes in quick succession is read at once: an observer may lag by a moment, and each
-            // look at the log has its price.
-            async_io::Timer::after(LAG).await;
+            // look at the log has its price. One that begins, or is behind and ready for more, does not wait.
+            let more = async {
+                grown.await;
+                async_io::Timer::after(limits::LAG).await;
+            };
+            more.or(urgent).await;
         }
     }
 }
-
-/// How long an observer lags at least.
-const LAG: std::time::Duration = std::time::Duration::from_millis(2);
 
 #[derive(Debug)]
 struct Want {
@@ -54,7 +58,7 @@ struct Want {
 }
 
 /// Who may have something to read.
-fn wants(desk: &Desk) -> Vec<Want> {
+fn wants(desk: &Desk, tails: u64) -> Vec<Want> {
     let slots = desk.slots.iter();
     slots
         .filter_map(|(id, slot)| {
@@ -62,8 +66,8 @@ fn wants(desk: &Desk) -> Vec<Want> {
             let ready =
                 slot.state == State::Running && slot.seat.is_some() && slot.coming.is_none();
             let room = limits::OBSERVED.saturating_sub(observer.open.len());
-            let behind = observer.run.is_none() || observer.tails < desk.tails;
-            (ready && behind && room >= limits::OBSERVED / 2).then_some(Want {
+            let behind = observer.run.is_none() || observer.tails < tails;
+            (ready && behind && !observer.is_full()).then_some(Want {
                 slot: *id,
                 after: observer.run.map(|_| observer.sent),
                 run: observer.run,
@@ -107,11 +111,6 @@ async fn feed(
 }
 
 fn show(desk: &mut Desk, want: &Want, after: u64, page: &LogPage, tails: u64) -> bool {
-    for item in &page.items {
-        if let Some(room) = &item.room {
-            desk.know_room(room, item.entry.conversation);
-        }
-    }
     let Some(slot) = desk.slots.get_mut(&want.slot) else {
         return false;
     };

@@ -20,7 +20,8 @@ use crate::ask;
 #[cfg(feature = "folder")]
 use crate::clock::unix_ms;
 use crate::desk::Desk;
-use crate::instance::{Plugin, lock};
+use crate::given::Plugin;
+use crate::instance::lock;
 use crate::limits;
 use crate::observe;
 use crate::settings::{Isolation, Settings};
@@ -373,11 +374,18 @@ impl Hooks for Plugins {
     }
 
     fn tell(&self, news: Vec<News>) {
-        let mut tail = false;
-        self.inner.shared.with(|desk| {
+        let shared = &self.inner.shared;
+        if news.iter().any(|one| matches!(one, News::Tail)) {
+            // Nothing of it is said at the desk: it comes with every batch.
+            shared.grown();
+            if news.len() == 1 {
+                return;
+            }
+        }
+        shared.with(|desk| {
             for one in &news {
                 match one {
-                    News::Tail => tail = true,
+                    News::Tail => {}
                     News::Presence(presence) => {
                         let online = presence.state != PresenceState::Offline;
                         let changed = desk.came_or_went(&presence.account, online);
@@ -389,10 +397,6 @@ impl Hooks for Plugins {
                     News::Said { plugin, result, .. } => said(desk, plugin, result.as_ref().err()),
                 }
             }
-            if tail {
-                desk.tails += 1;
-            }
-            desk.wake_observers |= tail;
         });
     }
 

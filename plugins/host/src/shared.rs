@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::Instant;
 
@@ -14,8 +14,8 @@ use chat_engine::port::{Ask, FromHooks};
 use chat_plugin_abi as abi;
 use event_listener::Event;
 
-use crate::clock::nanos_since;
-use crate::desk::{Desk, prepare};
+use crate::ask::{Asking, asking};
+use crate::desk::Desk;
 use crate::disk::Disk;
 use crate::frame::{Answer, Frames, Up, Wish};
 use crate::instance::{Outcome, Services, lock};
@@ -35,8 +35,12 @@ pub(crate) struct Shared {
     workers: AtomicUsize,
     outbox: Mutex<Vec<FromHooks>>,
     pub(crate) said: Event,
-    /// Observers may have something to read.
+    /// The log has grown: observers have something to read, by and by.
     pub(crate) tail: Event,
+    /// They have something to read at once.
+    pub(crate) urgent: Event,
+    /// Counts what the log was said to have grown.
+    pub(crate) tails: AtomicU64,
     pub(crate) helper: Vec<OsString>,
     pub(crate) clock_thread: Mutex<Option<thread::JoinHandle<()>>>,
     pub(crate) disk: Disk,
@@ -44,7 +48,8 @@ pub(crate) struct Shared {
 
 #[derive(Debug, Default)]
 struct Inbox {
-    asks: Vec<Ask>,
+    /// What came while somebody was at the desk, in order.
+    asks: Vec<(Ask, Option<Asking>)>,
     /// There are calls at the desk.
     kick: bool,
 }
@@ -67,6 +72,8 @@ impl Shared {
             outbox: Mutex::default(),
             said: Event::new(),
             tail: Event::new(),
+            urgent: Event::new(),
+            tails: AtomicU64::new(0),
             helper,
             clock_thread: Mutex::new(None),
             disk: Disk::new(data.as_deref()),
@@ -83,9 +90,9 @@ impl Shared {
 
     /// Leaves the desk: sends, tells and wakes.
     pub(crate) fn settle(&self, mut desk: MutexGuard<'_, Desk>) {
-        let dirty = std::mem::take(&mut desk.dirty);
+        let dirty = desk.pack();
         let out = std::mem::take(&mut desk.out);
-        let tail = std::mem::take(&mut desk.wake_observers);
+        let urgent = std::mem::take(&mut desk.wake_observers);
         let chores = std::mem::take(&mut desk.chores);
         let runnable = !desk.runnable.is_empty() && self.idle.load(Ordering::Acquire) > 0;
         // A clock that ticks sees for itself.
@@ -101,8 +108,8 @@ impl Shared {
         for chore in &chores {
             self.disk.do_chore(chore);
         }
-        if tail {
-            self.tail.notify(usize::MAX);
+        if urgent {
+            self.urgent.notify(usize::MAX);
         }
         if runnable {
             self.kick();
@@ -117,17 +124,52 @@ impl Shared {
         std::mem::take(&mut lock(&self.outbox))
     }
 
-    /// Questions of the engine. Nothing is done with them on its thread.
+    /// Questions of the engine. On its thread they are written down, and sent where a helper is to answer;
+    /// nobody is called, and nothing is waited for.
     pub(crate) fn put_asks(&self, asks: Vec<Ask>) {
-        lock(&self.inbox).asks.extend(asks);
-        if self.idle.load(Ordering::Acquire) > 0 {
-            self.work.notify_one();
+        let asks: Vec<(Ask, Option<Asking>)> = asks
+            .into_iter()
+            .map(|ask| {
+                let asking = asking(&ask.question);
+                (ask, asking)
+            })
+            .collect();
+        let desk = match self.desk.try_lock() {
+            Ok(desk) => Some(desk),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        let Some(mut desk) = desk else {
+            lock(&self.inbox).asks.extend(asks);
+            self.kick();
+            return;
+        };
+        self.take_asks(&mut desk);
+        for (ask, asking) in asks {
+            desk.begin(ask, asking);
+        }
+        self.settle(desk);
+    }
+
+    /// What came while somebody else was at the desk goes first.
+    fn take_asks(&self, desk: &mut Desk) {
+        let asks = std::mem::take(&mut lock(&self.inbox).asks);
+        for (ask, asking) in asks {
+            desk.begin(ask, asking);
         }
     }
 
+    /// The log has grown.
+    pub(crate) fn grown(&self) {
+        self.tails.fetch_add(1, Ordering::Release);
+        self.tail.notify(usize::MAX);
+    }
+
+    /// Wakes a worker. One that was woken and has not looked so far needs no second word.
     pub(crate) fn kick(&self) {
-        lock(&self.inbox).kick = true;
-        self.work.notify_one();
+        if !std::mem::replace(&mut lock(&self.inbox).kick, true) {
+            self.work.notify_one();
+        }
     }
 
     // Workers.
@@ -153,15 +195,7 @@ impl Shared {
             if desk.closing {
                 break;
             }
-            let asks = std::mem::take(&mut lock(&self.inbox).asks);
-            if !asks.is_empty() {
-                drop(desk);
-                let prepared = prepare(&asks);
-                desk = lock(&self.desk);
-                for (ask, asking) in asks.iter().zip(prepared) {
-                    desk.begin(ask, asking);
-                }
-            }
+            self.take_asks(&mut desk);
             if let Some(id) = desk.runnable.pop_front() {
                 desk = match self.run(desk, id) {
                     Some(desk) => desk,
@@ -173,6 +207,11 @@ impl Shared {
                 }
             }
             let rests = desk.runnable.is_empty();
+            if rests {
+                // Counted before the look and at the desk, so that whoever comes after it knows that it has to
+                // wake somebody.
+                self.idle.fetch_add(1, Ordering::AcqRel);
+            }
             self.settle(desk);
             if rests {
                 self.rest();
@@ -185,8 +224,6 @@ impl Shared {
 
     /// Waits until there is something to do.
     fn rest(&self) {
-        // Counted before the look, so that whoever comes after it knows that it has to wake somebody.
-        self.idle.fetch_add(1, Ordering::AcqRel);
         let mut inbox = lock(&self.inbox);
         while inbox.asks.is_empty() && !inbox.kick {
             inbox = self
@@ -212,19 +249,28 @@ impl Shared {
         let Place::Local(local) = seat.place.clone() else {
             return Some(desk);
         };
-        let Some(call) = seat.queue.front() else {
+        if seat.busy || seat.queue.is_empty() {
             return Some(desk);
-        };
-        let (call_id, what) = (call.id, call.what.clone());
+        }
+        // All that wait, for one look at the desk; anything but an event goes alone.
+        let hooks = seat.queue.iter().take_while(|call| call.what.is_event());
+        let count = hooks.take(limits::TURN).count().max(1);
+        let calls = seat.queue.iter().take(count);
+        let calls: Vec<(u64, What)> = calls.map(|call| (call.id, call.what.clone())).collect();
         seat.busy = true;
         seat.progress = tick;
         drop(desk);
 
-        let began = Instant::now();
+        let turn = Instant::now();
+        let mut began = turn;
         let mut held = lock(&local.instance);
         let mut saved = None;
-        let mut answer = Answer::default();
-        if let Some(instance) = held.as_mut() {
+        for (call_id, what) in calls {
+            let mut answer = Answer::default();
+            let Some(instance) = held.as_mut() else {
+                lock(&local.answered).push((call_id, 0, answer));
+                continue;
+            };
             match what {
                 What::Ask { shown, .. } | What::Observe { shown, .. } | What::News(shown) => {
                     answer = match instance.call(call_id, shown) {
@@ -236,9 +282,10 @@ impl Shared {
                     };
                 }
                 What::Timer(timer) => instance.timer(timer),
-                What::Save => saved = Some(instance.save()),
+                What::Save => saved = Some((call_id, instance.save())),
                 What::Restore(state) => {
-                    saved = Some(instance.restore(&state).map(|()| Vec::new()));
+                    let restored = instance.restore(&state).map(|()| Vec::new());
+                    saved = Some((call_id, restored));
                 }
                 What::Values(values) => *lock(&local.host.values) = (*values).clone(),
                 What::Config(config) => local.host.configure(&config),
@@ -248,36 +295,41 @@ impl Shared {
                     }
                 }
             }
+            // One look at the clock between two calls serves both.
+            let now = Instant::now();
+            let nanos = u64::try_from((now - began).as_nanos()).unwrap_or(u64::MAX);
+            began = now;
+            if saved.is_none() {
+                lock(&local.answered).push((call_id, nanos, answer));
+            }
+            // Others wait for the answers, and nobody for those of one that was given up.
+            if now - turn > limits::TURN_TIME || local.host.is_retired() {
+                break;
+            }
         }
         let gone = held.is_none();
         drop(held);
-        let nanos = nanos_since(began);
 
         let mut desk = lock(&self.desk);
-        let Some(seat) = desk.seats.get_mut(&id) else {
+        if desk.given_up.remove(&id) {
             // The deadline has passed: another thread does what this one did.
             self.workers.fetch_sub(1, Ordering::AcqRel);
             return None;
-        };
-        seat.busy = false;
-        let more = seat.queue.len() > 1;
+        }
         if gone {
             desk.seats.remove(&id);
             return Some(desk);
         }
-        match saved {
-            Some(state) => self.saved(&mut desk, id, call_id, state),
-            None => {
-                desk.done(id, call_id, nanos, answer);
-            }
+        // Busy until all is told, so that nobody else puts it into the line.
+        desk.collect(id);
+        if let Some((call_id, state)) = saved {
+            self.saved(&mut desk, id, call_id, state);
         }
-        if more
-            && desk
-                .seats
-                .get(&id)
-                .is_some_and(|seat| !seat.queue.is_empty())
-        {
-            desk.runnable.push_back(id);
+        if let Some(seat) = desk.seats.get_mut(&id) {
+            seat.busy = false;
+            if !seat.queue.is_empty() {
+                desk.runnable.push_back(id);
+            }
         }
         desk.dismiss(id);
         Some(desk)
@@ -479,11 +531,14 @@ impl Shared {
                 Place::Local(_) => {}
             }
         }
+        for seat in desk.seats.values_mut() {
+            seat.pack();
+        }
         drop(desk);
         lock(&self.inbox).kick = true;
         self.work.notify_all();
         self.clock.notify_all();
-        self.tail.notify(usize::MAX);
+        self.urgent.notify(usize::MAX);
         self.said.notify(usize::MAX);
         // It may be writing: what it writes must not come after what is written here.
         if let Some(clock) = lock(&self.clock_thread).take() {

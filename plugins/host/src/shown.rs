@@ -23,6 +23,8 @@ pub(crate) enum Field {
 }
 
 const FIELDS: usize = 11;
+/// Bytes before the texts.
+const HEAD_BYTES: usize = 3 * 4 + 7 * 8 + 8 * FIELDS;
 /// What stands in place of an offset where there is no text.
 const NONE: u32 = u32::MAX;
 
@@ -71,6 +73,19 @@ impl Shown {
         let length = self.texts.len() - offset;
         self.texts.push(0);
         self.spans[field as usize] = (offset as u32, length as u32);
+    }
+
+    /// Adds bytes in hexadecimal digits.
+    pub(crate) fn put_hex(&mut self, field: Field, bytes: &[u8]) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let offset = self.texts.len();
+        for &byte in bytes {
+            let high = DIGITS[usize::from(byte >> 4)];
+            let low = DIGITS[usize::from(byte & 15)];
+            self.texts.extend_from_slice(&[high, low]);
+        }
+        self.texts.push(0);
+        self.spans[field as usize] = (offset as u32, 2 * bytes.len() as u32);
     }
 
     #[must_use]
@@ -136,20 +151,26 @@ impl Shown {
     /// Appends the bytes for a helper. What the capabilities don't allow does not leave the server.
     pub(crate) fn encode(&self, capabilities: u64, out: &mut Vec<u8>) {
         let n = &self.numbers;
-        for number in [n.hook, n.kind, n.flags] {
-            out.extend_from_slice(&number.to_le_bytes());
+        let mut head = [0; HEAD_BYTES];
+        let (words, rest) = head.split_at_mut(3 * 4);
+        for (place, number) in words.chunks_exact_mut(4).zip([n.hook, n.kind, n.flags]) {
+            place.copy_from_slice(&number.to_le_bytes());
         }
-        for number in [
+        let (longs, spans) = rest.split_at_mut(7 * 8);
+        let numbers = [
             n.time_ms, n.seq, n.prev, n.target, n.account, n.bytes, n.dropped,
-        ] {
-            out.extend_from_slice(&number.to_le_bytes());
+        ];
+        for (place, number) in longs.chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&number.to_le_bytes());
         }
-        let spans = out.len();
-        for (offset, length) in self.spans {
-            out.extend_from_slice(&offset.to_le_bytes());
-            out.extend_from_slice(&length.to_le_bytes());
+        for (place, (offset, length)) in spans.chunks_exact_mut(8).zip(self.spans) {
+            let span = u64::from(length) << 32 | u64::from(offset);
+            place.copy_from_slice(&span.to_le_bytes());
         }
+        out.reserve(HEAD_BYTES + self.texts.len());
+        out.extend_from_slice(&head);
         let texts = out.len();
+        let spans = texts - 8 * FIELDS;
         out.extend_from_slice(&self.texts);
         let withheld = [
             (abi::CHAT_CAP_READ_TEXT, Field::Text),

@@ -9,7 +9,7 @@ use chat_engine::port::PluginName;
 use chat_plugin_abi as abi;
 
 use crate::disk::Cursor;
-use crate::frame::{About, Config};
+use crate::frame::{About, Answer, Config, Down, write_call};
 use crate::instance::{Host, Instance};
 use crate::launch::Process;
 use crate::limits;
@@ -113,6 +113,11 @@ pub(crate) struct Seat {
     /// In the order in which they are answered.
     pub(crate) queue: VecDeque<Call>,
     pub(crate) deferred: HashMap<u64, Call>,
+    /// Answers to deferred calls that came before the worker said that they are deferred.
+    pub(crate) early: HashMap<u64, Answer>,
+    /// How many of the last ones in `queue` were not sent to its helper so far: they go together, once it has
+    /// answered those before them. Each piece wakes a process.
+    pub(crate) unsent: usize,
     /// The tick of the last answer, or of the first call after a rest.
     pub(crate) progress: u64,
     /// A worker is in it.
@@ -134,6 +139,38 @@ pub(crate) enum Place {
 pub(crate) struct Local {
     pub(crate) instance: Mutex<Option<Instance>>,
     pub(crate) host: &'static Host,
+    /// Answers of the turn that a worker is in, with what each call took. The desk is not left for each of
+    /// them; who needs to know how far it is collects them.
+    pub(crate) answered: Mutex<Vec<(u64, u64, Answer)>>,
+}
+
+impl Seat {
+    /// Whether what was collected for a helper is to go.
+    pub(crate) fn is_due(&self) -> bool {
+        self.unsent > 0 && self.unsent == self.queue.len()
+    }
+
+    /// Writes what was collected.
+    pub(crate) fn pack(&mut self) {
+        let Place::Helper(process) = &self.place else {
+            return;
+        };
+        let sent = self.queue.len() - self.unsent.min(self.queue.len());
+        self.unsent = 0;
+        process.put(|out| {
+            for call in self.queue.range(sent..) {
+                call.write(self.capabilities, out);
+            }
+        });
+    }
+
+    /// Takes back all but the first call, of which it is known that they wait.
+    pub(crate) fn take_behind(&mut self) -> Vec<Call> {
+        let sent = self.queue.len() - self.unsent.min(self.queue.len());
+        let behind = self.queue.split_off(self.queue.len().min(1));
+        self.unsent = self.queue.len() - sent.min(self.queue.len());
+        behind.into()
+    }
 }
 
 /// Something that an instance is to do.
@@ -187,12 +224,39 @@ pub(crate) struct Observer {
     pub(crate) changed: bool,
 }
 
+impl Call {
+    /// Writes it for a helper.
+    pub(crate) fn write(&self, capabilities: u64, out: &mut Vec<u8>) {
+        let id = self.id;
+        match &self.what {
+            What::Ask { shown, .. } | What::Observe { shown, .. } | What::News(shown) => {
+                write_call(id, shown, capabilities, out);
+            }
+            What::Timer(timer) => Down::Timer { id, timer: *timer }.write(out),
+            What::Save => Down::Save { id }.write(out),
+            What::Restore(state) => Down::Restore {
+                id,
+                state: state.to_vec(),
+            }
+            .write(out),
+            What::Values(values) => Down::Values((**values).clone()).write(out),
+            What::Config(config) => Down::Config((**config).clone()).write(out),
+            What::Stop => Down::Stop.write(out),
+        }
+    }
+}
+
 impl Observer {
     pub(crate) fn answered(&mut self, pos: u64) {
         if let Some(open) = self.open.iter_mut().find(|(open, _)| *open == pos) {
             open.1 = true;
         }
         self.settle();
+    }
+
+    /// Whether it has enough to do.
+    pub(crate) fn is_full(&self) -> bool {
+        self.open.len() > limits::OBSERVED / 2
     }
 
     /// Moves over what is done with.
@@ -340,6 +404,19 @@ pub(crate) fn hook_name(hook: u32) -> &'static str {
 }
 
 impl What {
+    /// Whether it calls the hook of an event.
+    pub(crate) const fn is_event(&self) -> bool {
+        matches!(
+            self,
+            Self::Ask { .. } | Self::Observe { .. } | Self::News(_)
+        )
+    }
+
+    /// Whether it is answered.
+    pub(crate) const fn is_answered(&self) -> bool {
+        !matches!(self, Self::Values(_) | Self::Config(_) | Self::Stop)
+    }
+
     /// What it is about, for messages.
     pub(crate) fn place(&self) -> String {
         let hook = |shown: &Shown| format!("in its {} hook", hook_name(shown.numbers.hook));

@@ -9,15 +9,13 @@ use chat_plugin_abi as abi;
 
 use crate::desk::Desk;
 use crate::frame::Down;
-use crate::slot::{Place, SeatId, Slot, SlotId};
+use crate::slot::{Place, SeatId, SlotId};
 
 impl Desk {
     /// Recounts who takes part in what, and tells the engine.
     pub(crate) fn publish(&mut self) {
         let mut chains: HashMap<u32, Vec<SlotId>> = HashMap::new();
         self.commands.clear();
-        let may_notice = |slot: &Slot| slot.capabilities() & abi::CHAT_CAP_NOTICE != 0;
-        self.notices = self.slots.values().any(may_notice);
         for (id, slot) in &self.slots {
             if !slot.is_asked() {
                 continue;

@@ -8,7 +8,8 @@ use chat_plugin_abi as abi;
 
 use crate::extensions;
 use crate::frame::Wish;
-use crate::instance::{Phase, bytes_of, checked, host_of, lock, maybe_text_of, text_of};
+use crate::given::{bytes_of, checked, maybe_text_of, text_of};
+use crate::instance::{Phase, host_of, lock};
 use crate::limits;
 
 /// The table, but for what belongs to one instance.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_engine::port::{FromHooks, NoticeOut, NoticeTo, Say};
-use chat_engine::{AccountName, Body, ConversationId, RoomName, Target};
+use chat_engine::{AccountName, Body, RoomName, Target};
 use chat_plugin_abi as abi;
 
-use crate::desk::{Caller, Desk};
+use crate::chain::Caller;
+use crate::desk::Desk;
 use crate::frame::{Down, Metric, Wish};
 use crate::limits;
 use crate::shown::Field;
@@ -27,7 +28,7 @@ impl Desk {
                 text,
             } => {
                 let room = room.and_then(|room| RoomName::new(&room).ok());
-                let about = room.and_then(|room| self.rooms.get(&room).copied());
+                let about = room.map(Target::Room);
                 if let Ok(account) = AccountName::new(&account) {
                     self.notice(id, NoticeTo::Account(account), about, text);
                 }
@@ -125,24 +126,7 @@ impl Desk {
         }
     }
 
-    /// Remembers where a room is. The same one mostly is known already.
-    pub(crate) fn know_room(&mut self, room: &RoomName, conversation: ConversationId) {
-        if self.rooms.get(room) == Some(&conversation) {
-            return;
-        }
-        if self.rooms.len() >= limits::ROOMS {
-            self.rooms.clear();
-        }
-        self.rooms.insert(room.clone(), conversation);
-    }
-
-    fn notice(
-        &mut self,
-        id: SlotId,
-        to: NoticeTo,
-        conversation: Option<ConversationId>,
-        text: String,
-    ) {
+    fn notice(&mut self, id: SlotId, to: NoticeTo, about: Option<Target>, text: String) {
         let Some(slot) = self.slots.get(&id) else {
             return;
         };
@@ -150,16 +134,12 @@ impl Desk {
             plugin: slot.name.clone(),
             to,
             text,
-            conversation,
+            about,
         }));
     }
 
     /// Who sent what a call is about, and where.
-    fn caller(
-        &self,
-        seat: Option<SeatId>,
-        call: u64,
-    ) -> Option<(NoticeTo, Option<ConversationId>)> {
+    fn caller(&self, seat: Option<SeatId>, call: u64) -> Option<(NoticeTo, Option<Target>)> {
         let seat = self.seats.get(&seat?)?;
         let waiting = seat.queue.iter().find(|waiting| waiting.id == call);
         let call = waiting.or_else(|| seat.deferred.get(&call))?;
@@ -171,13 +151,12 @@ impl Desk {
                     Caller::Account(account) => NoticeTo::Account(account.clone()),
                     Caller::Nobody => return None,
                 };
-                Some((to, asked.conversation))
+                Some((to, asked.conversation.map(Target::Conversation)))
             }
             What::Observe { shown, .. } | What::News(shown) => {
                 let account = AccountName::new(shown.text(Field::From)?).ok()?;
                 let room = RoomName::new(shown.text(Field::Room)?).ok();
-                let about = room.and_then(|room| self.rooms.get(&room).copied());
-                Some((NoticeTo::Account(account), about))
+                Some((NoticeTo::Account(account), room.map(Target::Room)))
             }
             _ => None,
         }

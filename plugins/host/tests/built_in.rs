@@ -8,9 +8,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use chat_engine::port::{self, Ask, AskPlace, EntryAsk, FromHooks, HookSet, Hooks, Question};
 use chat_engine::{
-    AccountName, Body, Client, ClientConfig, Command, Content, Event, Registration, RoomName,
-    Secret, Server, ServerConfig, Target, Trust,
+    AccountId, AccountName, Body, Client, ClientConfig, Command, Content, ConversationId, Event,
+    Registration, RoomName, Secret, SendId, Server, ServerConfig, Target, Ticket, Trust, UnixTime,
 };
 use chat_plugin::abi;
 use chat_plugin::{Hook, Plugin, Setup, Verdict, capability, declare};
@@ -179,6 +180,94 @@ fn a_hung_plugin_is_retired_and_its_late_calls_are_told_so() {
         assert_eq!(send(c"lobby"), abi::CHAT_RETIRED);
         drop(release);
     });
+}
+
+// A plugin that answers "later" from its next call, before the server can have taken note that it was deferred.
+
+static LATER: Mutex<Option<usize>> = Mutex::new(None);
+static RESOLVED: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+
+unsafe extern "C" fn quick_entry(
+    _: *mut c_void,
+    host: *const abi::chat_host,
+    event: *const abi::chat_plugin_event,
+) -> i32 {
+    // SAFETY: the server's event, whose text ends with a NUL.
+    let text = unsafe { std::ffi::CStr::from_ptr((*event).text) };
+    if text.to_bytes() == b"later" {
+        *LATER.lock().unwrap() = Some(event.expose_provenance());
+        return abi::CHAT_DEFER;
+    }
+    if let Some(deferred) = LATER.lock().unwrap().take() {
+        let deferred: *const abi::chat_plugin_event = ptr::with_exposed_provenance(deferred);
+        // SAFETY: the table's own function, which finds the table of that name; a deferred event lives until
+        // it is resolved.
+        let status = unsafe {
+            let table = (*host).extension.unwrap()(host, c"chat.defer/1".as_ptr());
+            (*table.cast::<abi::chat_ext_defer>()).resolve.unwrap()(
+                host,
+                deferred,
+                abi::CHAT_REJECT,
+            )
+        };
+        RESOLVED.lock().unwrap().push(status);
+    }
+    abi::CHAT_PASS
+}
+
+unsafe extern "C" fn quick_init(host: *const abi::chat_host, _: *mut *mut c_void) -> i32 {
+    // SAFETY: the table's own function.
+    unsafe { (*host).hook.unwrap()(host, abi::CHAT_HOOK_ENTRY, 0, Some(quick_entry)) }
+}
+
+static QUICK: abi::chat_plugin = abi::chat_plugin {
+    id: c"org.example.quick".as_ptr(),
+    name: c"Quick".as_ptr(),
+    init: Some(quick_init),
+    capabilities: ALL,
+    ..BARE
+};
+
+#[test]
+fn an_answer_that_comes_before_the_word_that_it_comes_later_counts() {
+    let plugins = Plugins::new(PluginsConfig {
+        built_in: vec![BuiltIn::new("quick", &QUICK).unwrap()],
+        ..PluginsConfig::default()
+    });
+    assert!(plugins.subscriptions().hooks.contains(HookSet::ENTRY));
+    for round in 0..50 {
+        let ask = |ticket: u64, text: &str| Ask {
+            ticket: Ticket(2 * round + ticket),
+            question: Question::Entry(Arc::new(EntryAsk {
+                conversation: ConversationId::default(),
+                place: AskPlace::Room(RoomName::new("lobby").unwrap()),
+                from: AccountId(1),
+                from_name: AccountName::new("ann").unwrap(),
+                id: SendId::default(),
+                time: UnixTime(0),
+                body: Body::text(text, None),
+            })),
+        };
+        // Both at once: one turn of a worker.
+        plugins.ask(vec![ask(0, "later"), ask(1, "now")]);
+        let mut verdicts = BTreeMap::new();
+        while verdicts.len() < 2 {
+            for said in smol::block_on(plugins.next()) {
+                if let FromHooks::Verdict(ticket, verdict) = said {
+                    verdicts.insert(ticket.0 - 2 * round, verdict);
+                }
+            }
+        }
+        let expected = [
+            (0, port::Verdict::Reject(String::new())),
+            (1, port::Verdict::Pass),
+        ];
+        assert_eq!(verdicts, BTreeMap::from(expected));
+    }
+    assert_eq!(*RESOLVED.lock().unwrap(), [abi::CHAT_OK; 50]);
+    let item = plugins.list().remove(0);
+    assert_eq!((item.calls, item.errors), (100, 0), "{item:?}");
+    smol::block_on(plugins.close());
 }
 
 #[test]

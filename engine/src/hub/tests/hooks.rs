@@ -865,7 +865,7 @@ fn a_command_is_asked_of_its_owner_and_answered_once() {
         plugin: PluginName::new("dice").unwrap(),
         to: NoticeTo::Link(ask.link),
         text: "7".into(),
-        conversation: ask.conversation,
+        about: ask.conversation.map(Target::Conversation),
     })));
     house.rule(0, Verdict::Handled);
     assert_eq!(house.told(ann), ["notice 7", "done"]);
@@ -1055,7 +1055,7 @@ fn notices_reach_a_link_an_account_or_a_room() {
             plugin: PluginName::new("motd").unwrap(),
             to,
             text: text.into(),
-            conversation: None,
+            about: None,
         })));
     }
     assert_eq!(
@@ -1064,6 +1064,26 @@ fn notices_reach_a_link_an_account_or_a_room() {
     );
     assert_eq!(house.told(phone), ["notice two", "notice three"]);
     assert_eq!(house.told(bob), ["notice three"]);
+}
+
+#[test]
+fn a_notice_names_its_room_to_those_who_are_in_it() {
+    let (mut house, ann, bob) = lobby();
+    let cat = house.register("cat");
+    house.mail.clear();
+    for name in ["ann", "bob", "cat"] {
+        house.input(Input::Hooks(FromHooks::Notice(NoticeOut {
+            plugin: PluginName::new("motd").unwrap(),
+            to: NoticeTo::Account(AccountName::new(name).unwrap()),
+            text: "hear".into(),
+            about: Some(target("#lobby")),
+        })));
+    }
+    let mut named = |link| match &house.mail(link)[..] {
+        [ToClient::Notice { conversation, .. }] => conversation.is_some(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([named(ann), named(bob), named(cat)], [true, true, false]);
 }
 
 #[test]
