@@ -1067,6 +1067,21 @@ typedef int32_t chat_change;
 #define CHAT_STATE_CLOSED 4
 
 /**
+ * There.
+ */
+#define CHAT_PRESENCE_ONLINE 1
+
+/**
+ * Connected, but not there.
+ */
+#define CHAT_PRESENCE_AWAY 2
+
+/**
+ * Not connected.
+ */
+#define CHAT_PRESENCE_OFFLINE 3
+
+/**
  * Reads and writes.
  */
 #define CHAT_ROLE_MEMBER 1
@@ -1115,21 +1130,6 @@ typedef int32_t chat_change;
  * One and its neighbours.
  */
 #define CHAT_HISTORY_AROUND 3
-
-/**
- * There.
- */
-#define CHAT_PRESENCE_ONLINE 1
-
-/**
- * Connected, but not there.
- */
-#define CHAT_PRESENCE_AWAY 2
-
-/**
- * Not connected.
- */
-#define CHAT_PRESENCE_OFFLINE 3
 
 /**
  * Who has an invite. The default.
@@ -2663,6 +2663,22 @@ CHAT_API chat_status chat_client_commands(struct chat_client *client, uint64_t *
 CHAT_API chat_status chat_client_outbox(struct chat_client *client, uint64_t *request);
 
 /**
+ * Makes a request of a JSON line, as `chat-cli --json` takes it: every request there is, for those who
+ * bind the library to another language. The reply's `chat_event_to_json` is the answer line.
+ *
+ * @param client The client.
+ * @param line One JSON object.
+ * @param request Receives the number of the request; may be NULL.
+ * @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BAD_JSON
+ * @threadsafe yes
+ * @since 0.1
+ */
+CHAT_API
+chat_status chat_client_request_json(struct chat_client *client,
+                                     const char *line,
+                                     uint64_t *request);
+
+/**
  * Sends a file. `CHAT_EVENT_QUEUED` says that the profile knows of it, `CHAT_EVENT_PROGRESS` how far it
  * is; the reply comes when the server has all of it. It goes on after lost connections and, with a
  * profile, in the next run of the program.
@@ -2729,22 +2745,6 @@ chat_status chat_client_fetch(struct chat_client *client,
                               size_t blob_len,
                               const char *path,
                               uint64_t *request);
-
-/**
- * Makes a request of a JSON line, as `chat-cli --json` takes it: every request there is, for those who
- * bind the library to another language. The reply's `chat_event_to_json` is the answer line.
- *
- * @param client The client.
- * @param line One JSON object.
- * @param request Receives the number of the request; may be NULL.
- * @return CHAT_OK; CHAT_FULL; CHAT_CLOSED; CHAT_INVALID; CHAT_BAD_UTF8; CHAT_TOO_LONG; CHAT_BAD_JSON
- * @threadsafe yes
- * @since 0.1
- */
-CHAT_API
-chat_status chat_client_request_json(struct chat_client *client,
-                                     const char *line,
-                                     uint64_t *request);
 
 /**
  * Fills options with their defaults.

@@ -79,6 +79,13 @@ impl fmt::Display for Failure {
     }
 }
 
+/// For links on the command line.
+impl From<Misuse> for Failure {
+    fn from(misuse: Misuse) -> Self {
+        Self::Usage(misuse.to_string())
+    }
+}
+
 /// For writing to stdout.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {

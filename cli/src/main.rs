@@ -15,7 +15,6 @@ mod send;
 mod serve;
 mod signals;
 mod size;
-mod url;
 mod user;
 
 use std::process::ExitCode;

@@ -5,12 +5,11 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use chat_engine::AccountName;
+use chat_engine::{AccountName, ChatUrl};
 use etcetera::BaseStrategy;
 use etcetera::base_strategy::Xdg;
 
 use crate::exit::Failure;
-use crate::url::Place;
 
 /// The data directory of a server.
 pub(crate) fn data() -> Result<PathBuf, Failure> {
@@ -27,7 +26,7 @@ pub(crate) fn state() -> Result<PathBuf, Failure> {
 }
 
 /// The profile of one account on one server.
-pub(crate) fn profile(state: &Path, account: &AccountName, place: &Place) -> PathBuf {
+pub(crate) fn profile(state: &Path, account: &AccountName, place: &ChatUrl) -> PathBuf {
     // Colons and brackets of IPv6 addresses are trouble in many tools.
     let host: String = place
         .host
@@ -64,7 +63,7 @@ mod tests {
     fn a_profile_belongs_to_one_account_on_one_server() {
         let name = |user: &str, url: &str| {
             let account = AccountName::new(user).unwrap();
-            profile(Path::new("/s"), &account, &Place::parse(url).unwrap())
+            profile(Path::new("/s"), &account, &url.parse().unwrap())
         };
         assert_eq!(
             name("ann", "chat://chat.example:7878"),

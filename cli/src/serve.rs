@@ -1,6 +1,7 @@
 //! `chat-cli serve`.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -11,7 +12,7 @@ use async_io::Timer;
 use chat_engine::port::Hooks;
 use chat_engine::{
     Admin, AdminAnswer, FileRules, Registration, Retention, Server, ServerConfig, ServerDriver,
-    StorePlace,
+    StorePlace, url,
 };
 use chat_plugins::{Plugins, PluginsConfig};
 use futures_lite::future;
@@ -25,7 +26,6 @@ use crate::exit::{Failure, complain};
 use crate::paths;
 use crate::plugin;
 use crate::signals;
-use crate::url;
 
 pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
     let args = config::with_file(args)?;
@@ -152,11 +152,11 @@ fn server_config(args: &ServeArgs) -> Result<(ServerConfig, Option<PathBuf>), Fa
         }
     };
     let listen = match args.listen.is_empty() {
-        true => vec![format!("127.0.0.1:{}", url::DEFAULT_PORT)],
+        true => vec![format!("127.0.0.1:{}", url::PORT)],
         false => args.listen.clone(),
     };
     let registration = args.registration.unwrap_or_else(|| {
-        match listen.iter().all(|address| url::is_loopback(address)) {
+        match listen.iter().all(|address| is_loopback(address)) {
             true => Registration::Open,
             false => Registration::Invite,
         }
@@ -231,7 +231,17 @@ fn public_address(args: &ServeArgs, server: &Server) -> String {
             }
             address.to_string()
         }
-        None => format!("127.0.0.1:{}", url::DEFAULT_PORT),
+        None => format!("127.0.0.1:{}", url::PORT),
+    }
+}
+
+/// Whether only this machine can reach the address.
+fn is_loopback(address: &str) -> bool {
+    match address.parse::<SocketAddr>() {
+        Ok(address) => address.ip().is_loopback(),
+        Err(_) => address
+            .rsplit_once(':')
+            .is_some_and(|(host, _)| host == "localhost"),
     }
 }
 
@@ -369,6 +379,16 @@ mod tests {
             },
         ] {
             assert_eq!(server_config(&args).unwrap_err().code(), 2);
+        }
+    }
+
+    #[test]
+    fn loopback_is_known_by_name_and_number() {
+        for address in ["127.0.0.1:1", "[::1]:0", "localhost:7"] {
+            assert!(is_loopback(address), "{address}");
+        }
+        for address in ["0.0.0.0:1", "[::]:1", "chat.example:7", "localhost"] {
+            assert!(!is_loopback(address), "{address}");
         }
     }
 

@@ -3,14 +3,14 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use chat_engine::{Secret, limits};
+use chat_engine::{Secret, limits, url};
 
 use crate::args::{
     BackupArgs, DataArgs, InviteArgs, KeyArgs, KeyVerb, RightsArg, UserArgs, UserVerb,
 };
 use crate::control::{Desk, Hidden, Reply, User, Wish};
 use crate::exit::{Failure, complain};
-use crate::{paths, url};
+use crate::paths;
 
 pub(crate) fn user(args: &UserArgs) -> Result<(), Failure> {
     let wish = match &args.verb {
@@ -58,7 +58,7 @@ pub(crate) fn invite(args: &InviteArgs) -> Result<(), Failure> {
         return Err(unexpected());
     };
     let address = args.public.clone().or(address).unwrap_or_else(|| {
-        let usual = format!("127.0.0.1:{}", url::DEFAULT_PORT);
+        let usual = format!("127.0.0.1:{}", url::PORT);
         complain(&format!(
             "the server does not run, so the link names {usual}; say --public HOST:PORT"
         ));

@@ -88,7 +88,7 @@
 //! | [`port`] | the traits of storage, profile, files, hooks and randomness, which adapters fill |
 //! | [`wire`] | bytes to frames and back |
 //! | [`secure`] | the sealed channel: greeting, Noise handshake, records |
-//! | [`model`], [`id`], [`error`], [`limits`], [`tree`] | plain data; every bound with its reason; the hash tree of a file |
+//! | [`model`], [`id`], [`error`], [`limits`], [`tree`], [`url`] | plain data; every bound with its reason; the hash tree of a file; links |
 //!
 //! From the hub down there is no clock, no randomness, no socket, no file and no thread: time and
 //! randomness come in as parameters, an input is answered with what is to be done outside, and nothing
@@ -131,6 +131,7 @@ pub mod secure;
 mod server;
 pub mod session;
 pub mod tree;
+pub mod url;
 pub mod wire;
 
 // The public interface is:
@@ -145,6 +146,7 @@ pub use id::{
 pub use model::*;
 pub use port::ItemState;
 pub use server::{Server, ServerDriver};
+pub use url::ChatUrl;
 
 /// The example of the README is compiled and run with the others.
 #[cfg(doctest)]

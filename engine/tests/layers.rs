@@ -34,6 +34,7 @@ const LAYERS: &[Layer] = &[
     layer("model", GROUND, true),
     layer("config", &["error", "id", "limits", "model", "port"], false),
     layer("tree", GROUND, true),
+    layer("url", GROUND, true),
     layer("wire", GROUND, true),
     layer("secure", GROUND, true),
     layer("port", GROUND, true),
@@ -76,6 +77,7 @@ const ONLY_IN: &[(&str, &str)] = &[
     ("orion", "secure"),
     ("snow", "secure"),
     ("aws_lc_rs", "secure"),
+    ("chat_x25519", "secure"),
     ("rusqlite", "adapter"),
 ];
 

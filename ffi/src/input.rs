@@ -8,15 +8,18 @@ use chat_engine::{
     SendId, Seq, Target,
 };
 
+use crate::api::server::admin::{CHAT_RIGHTS_ADMIN, CHAT_RIGHTS_USER, chat_rights};
 use crate::api::server::{
-    CHAT_REGISTRATION_CLOSED, CHAT_REGISTRATION_INVITE, CHAT_REGISTRATION_OPEN, CHAT_RIGHTS_ADMIN,
-    CHAT_RIGHTS_USER, chat_registration, chat_rights,
+    CHAT_REGISTRATION_CLOSED, CHAT_REGISTRATION_INVITE, CHAT_REGISTRATION_OPEN, chat_registration,
 };
-use crate::api::verbs::{
-    CHAT_HISTORY_AFTER, CHAT_HISTORY_ALL, CHAT_HISTORY_AROUND, CHAT_HISTORY_BEFORE,
-    CHAT_HISTORY_DEFAULT, CHAT_HISTORY_END, CHAT_HISTORY_SINCE_JOIN, CHAT_PRESENCE_AWAY,
-    CHAT_PRESENCE_ONLINE, CHAT_ROLE_MEMBER, CHAT_ROLE_MODERATOR, CHAT_ROLE_OWNER, chat_history,
-    chat_history_from, chat_presence, chat_role,
+use crate::api::verbs::log::{
+    CHAT_HISTORY_AFTER, CHAT_HISTORY_AROUND, CHAT_HISTORY_BEFORE, CHAT_HISTORY_END,
+    chat_history_from,
+};
+use crate::api::verbs::messages::{CHAT_PRESENCE_AWAY, CHAT_PRESENCE_ONLINE, chat_presence};
+use crate::api::verbs::rooms::{
+    CHAT_HISTORY_ALL, CHAT_HISTORY_DEFAULT, CHAT_HISTORY_SINCE_JOIN, CHAT_ROLE_MEMBER,
+    CHAT_ROLE_MODERATOR, CHAT_ROLE_OWNER, chat_history, chat_role,
 };
 use crate::guard::{Fault, Outcome};
 use crate::limits;

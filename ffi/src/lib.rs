@@ -24,7 +24,6 @@ mod handle;
 mod input;
 mod json;
 pub mod limits;
-mod link;
 mod log;
 mod options;
 mod output;

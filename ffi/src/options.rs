@@ -8,7 +8,7 @@ use chat_engine::{SendId, Seq};
 
 use crate::api::client::{CHAT_TRUST_ASK, chat_client_options};
 use crate::api::server::{CHAT_REGISTRATION_INVITE, chat_server_options, chat_server_stats};
-use crate::api::verbs::chat_send_options;
+use crate::api::verbs::messages::chat_send_options;
 use crate::guard::{Fault, Outcome};
 use crate::input::{self, invalid};
 use crate::limits;

@@ -14,7 +14,7 @@ use async_executor::Task;
 use async_io::Async;
 use chat_engine::{
     AccountName, Admin, AdminAnswer, Change, Error, Registration, Retention, Rights, Role,
-    RoomName, ServerConfig, ServerDriver, StorePlace,
+    RoomName, ServerConfig, ServerDriver, StorePlace, url,
 };
 use chat_plugin_abi::chat_plugin;
 use chat_plugins::{BuiltIn, NotAdded, Plugins, PluginsConfig, Settings};
@@ -32,7 +32,7 @@ use crate::status::{
     self, CHAT_BAD_JSON, CHAT_BUSY, CHAT_CLOSED, CHAT_FULL, CHAT_INTERNAL, CHAT_INVALID,
     CHAT_MISUSE, CHAT_OK, CHAT_PANIC, CHAT_TIMEOUT,
 };
-use crate::{handle, json, limits, link, options, runtime};
+use crate::{handle, json, limits, options, runtime};
 
 /// A server.
 #[derive(Debug)]
@@ -551,7 +551,7 @@ impl Inner {
     fn invite(&self, token: &str) -> Acted {
         let address = self.engine.addresses().first();
         let address = address.map(ToString::to_string).unwrap_or_default();
-        let link = link::invite(&address, self.engine.fingerprint(), token);
+        let link = url::invite(&address, self.engine.fingerprint(), Some(token));
         let line = json!({"type": "invite", "link": link, "token": token}).to_string();
         let token = token.to_owned();
         Acted::Filled(Box::new(move |record| {

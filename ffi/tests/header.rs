@@ -7,13 +7,20 @@ use std::path::Path;
 use cbindgen::{Builder, Config};
 
 /// In the order of the header: what is used comes first.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 13] = [
     "status.rs",
     "api/global.rs",
     "api/event.rs",
+    "api/event/text.rs",
+    "api/event/numbers.rs",
     "api/client.rs",
-    "api/verbs.rs",
+    "api/verbs/messages.rs",
+    "api/verbs/rooms.rs",
+    "api/verbs/log.rs",
+    "api/verbs/account.rs",
+    "api/verbs/files.rs",
     "api/server.rs",
+    "api/server/admin.rs",
 ];
 
 #[test]

@@ -12,7 +12,8 @@ use std::thread;
 use chat::api::client::*;
 use chat::api::event::*;
 use chat::api::server::*;
-use chat::api::verbs::*;
+use chat::api::verbs::account::*;
+use chat::api::verbs::messages::*;
 use chat::status::*;
 
 static TOLD_ON_STDERR: AtomicU32 = AtomicU32::new(0);

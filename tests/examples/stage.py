@@ -210,6 +210,10 @@ class Person:
             if line["from"] == name and re.search(text, line["text"]):
                 return line
 
+    def learns(self, pattern):
+        """Waits for a line about something else than a message."""
+        return json.loads(self._program.hear(pattern).string)
+
     def leaves(self):
         self._program.end_input()
         self._program.ends()

@@ -117,6 +117,13 @@ class Install(Staged):
         allowed = r"libc\.so\.6|libm\.so\.6|libgcc_s\.so\.1|libpthread\.so\.0|libdl\.so\.2|ld-linux.*"
         self.assertEqual([name for name in needed if not re.fullmatch(allowed, name)], [])
 
+    @unittest.skipIf(PROFILE == "dev", "what is not optimized is not small")
+    def test_the_library_is_small(self):
+        """README.md promises it to those who put it into their programs."""
+        make("install-strip", f"PREFIX={self.folder}/small", environment=self.path)
+        size = (self.folder / "small/lib/libchat.so").stat().st_size
+        self.assertLess(size, 6_000_000, "PERFORMANCE.md says what is in it")
+
     def test_the_manual_page_is_one(self):
         page = self.prefix / "share/man/man3/libchat.3"
         if shutil.which("man"):

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use async_io::Timer;
 use async_lock::Semaphore;
-use chat_engine::{Kind, Target, ToClient};
+use chat_engine::{ChatUrl, Kind, Target, ToClient};
 use event_listener::Event;
 use futures_lite::FutureExt;
 use serde_json::{Value, json};
@@ -28,7 +28,6 @@ use self::link::{Host, Link};
 use self::meter::Usage;
 use self::stopped::StoppedReader;
 use crate::exit::Failure;
-use crate::url::Place;
 
 /// What to do to the server.
 #[derive(Clone, Debug, clap::Args)]
@@ -94,7 +93,7 @@ enum Workload {
 
 /// Runs the load and prints what it cost.
 pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
-    let place = Place::parse(&args.invite)?;
+    let place: ChatUrl = args.invite.parse()?;
     let address = place
         .address()
         .to_socket_addrs()

@@ -5,12 +5,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_io::Timer;
-use chat_engine::{Client, ClientConfig, Code, Command, Error, ProfilePlace, RoomName, Trust};
+use chat_engine::{
+    ChatUrl, Client, ClientConfig, Code, Command, Error, ProfilePlace, RoomName, Trust, url,
+};
 use futures_lite::future;
 
 use crate::args::DialArgs;
 use crate::exit::{Failure, complain};
-use crate::url::{self, Place};
 use crate::{paths, signals, user};
 
 /// What the command line says about the other end.
@@ -25,7 +26,7 @@ pub(crate) struct Dial {
 
 impl Dial {
     pub(crate) fn new(args: &DialArgs) -> Result<Self, Failure> {
-        let place = Place::parse(&args.target)?;
+        let place: ChatUrl = args.target.parse()?;
         let account = args
             .user
             .as_ref()

@@ -101,6 +101,11 @@ impl Queue {
             self.latest.remove(&topic);
         }
         self.held.extend(queued.mark);
+        if self.events.is_empty() && self.events.capacity() > KEPT {
+            // What a burst took goes back: a program may have hundreds of clients that are idle.
+            self.events.shrink_to(KEPT);
+            self.latest.shrink_to(KEPT);
+        }
         Some(queued.event)
     }
 
@@ -162,6 +167,9 @@ impl Queue {
     }
 }
 
+/// Places for events that an empty queue keeps. While they come and go by a few, nothing is allocated.
+const KEPT: usize = 4;
+
 /// Whether it is the last word about a command of this run.
 fn is_answer(event: &Event) -> bool {
     match event {
@@ -206,5 +214,29 @@ fn weight(event: &Event) -> usize {
         },
         Event::Notice { from, text, .. } => 128 + from.len() + text.len(),
         _ => 256,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_leaves_no_memory_behind() {
+        let mut queue = Queue::default();
+        for number in 0..1000 {
+            let account = AccountName::new(&format!("ann{number}")).unwrap();
+            queue.push_signal(Event::Typing {
+                peer: Peer::Account(account.clone()),
+                account,
+            });
+        }
+        let mut count = 0;
+        while queue.pop().is_some() {
+            count += 1;
+        }
+        assert_eq!(count, 1000);
+        let (events, latest) = (queue.events.capacity(), queue.latest.capacity());
+        assert!(events <= KEPT && latest <= 2 * KEPT, "{events} {latest}");
     }
 }

@@ -1,32 +1,23 @@
 //! The primitives in assembly.
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::agreement::{self, UnparsedPublicKey, X25519};
 
-use super::orion::CipherKey;
+use super::orion::{CipherKey, Secret};
 use super::{Refused, TAG_BYTES};
 
-/// An X25519 secret, ready to compute with: parsing it costs as much as making its public key.
-pub(super) type Secret = agreement::PrivateKey;
-
-/// The secret from its bytes, with its public key.
-pub(super) fn secret(bytes: &[u8]) -> Result<(Secret, [u8; 32]), Refused> {
-    let secret = Secret::from_private_key(&X25519, bytes).map_err(|_| Refused)?;
-    let public = secret.compute_public_key().map_err(|_| Refused)?;
-    let public = public.as_ref().try_into().map_err(|_| Refused)?;
-    Ok((secret, public))
+/// The public key of a secret.
+pub(super) fn public(secret: &[u8; 32]) -> [u8; 32] {
+    chat_x25519::public(secret)
 }
 
 /// The secret that both ends compute. Refuses points of low order.
 pub(super) fn agree(secret: &Secret, peer: [u8; 32], shared: &mut [u8]) -> Result<(), Refused> {
-    let peer = UnparsedPublicKey::new(&X25519, &peer);
-    agreement::agree(secret, peer, Refused, |key| {
-        shared
-            .get_mut(..key.len())
-            .ok_or(Refused)?
-            .copy_from_slice(key);
-        Ok(())
-    })
+    let secret = secret.unprotected_as_ref().first_chunk().ok_or(Refused)?;
+    let shared = shared.first_chunk_mut().ok_or(Refused)?;
+    match chat_x25519::agree(secret, &peer, shared) {
+        true => Ok(()),
+        false => Err(Refused),
+    }
 }
 
 /// Encrypts in place and hands out the tag.

@@ -17,8 +17,7 @@ use crate::port::Random;
 pub struct StaticKey {
     secret: orion::Secret,
     public: PublicKey,
-    #[cfg(feature = "fast-crypto")]
-    fast: Option<fast::Secret>,
+    engine: Engine,
 }
 
 /// The public half of a [`StaticKey`].
@@ -54,27 +53,15 @@ impl StaticKey {
     /// same engine.
     pub(crate) fn with_engine(bytes: [u8; 32], engine: Engine) -> Self {
         let secret = orion::Secret::from(bytes);
-        match engine {
-            Engine::Orion => Self::in_orion(secret),
+        let public = match engine {
+            Engine::Orion => orion::public(&secret),
             #[cfg(feature = "fast-crypto")]
-            Engine::Fast => match fast::secret(&bytes) {
-                Ok((fast, public)) => Self {
-                    secret,
-                    public: PublicKey(public),
-                    fast: Some(fast),
-                },
-                // It only refuses wrong lengths; the slower engine can do it, too.
-                Err(Refused) => Self::in_orion(secret),
-            },
-        }
-    }
-
-    fn in_orion(secret: orion::Secret) -> Self {
+            Engine::Fast => fast::public(&bytes),
+        };
         Self {
-            public: PublicKey(orion::public(&secret)),
             secret,
-            #[cfg(feature = "fast-crypto")]
-            fast: None,
+            public: PublicKey(public),
+            engine,
         }
     }
 
@@ -109,28 +96,17 @@ impl StaticKey {
     }
 
     /// Which engine it computes with.
-    #[cfg(feature = "fast-crypto")]
     pub(super) const fn engine(&self) -> Engine {
-        match self.fast {
-            Some(_) => Engine::Fast,
-            None => Engine::Orion,
-        }
-    }
-
-    /// Which engine it computes with.
-    #[cfg(not(feature = "fast-crypto"))]
-    #[expect(clippy::unused_self, reason = "the other feature set has a choice")]
-    pub(super) const fn engine(&self) -> Engine {
-        Engine::Orion
+        self.engine
     }
 
     /// Writes what this key and the peer's have in common. Refuses points of low order.
     pub(super) fn agree(&self, peer: [u8; 32], shared: &mut [u8]) -> Result<(), Refused> {
-        #[cfg(feature = "fast-crypto")]
-        if let Some(fast) = &self.fast {
-            return fast::agree(fast, peer, shared);
+        match self.engine {
+            Engine::Orion => orion::agree(&self.secret, peer, shared),
+            #[cfg(feature = "fast-crypto")]
+            Engine::Fast => fast::agree(&self.secret, peer, shared),
         }
-        orion::agree(&self.secret, peer, shared)
     }
 }
 

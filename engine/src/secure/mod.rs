@@ -45,6 +45,10 @@ pub use password::{dummy_verifier, hash_password, verify_password};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Engine {
     /// Pure Rust.
+    #[cfg_attr(
+        all(feature = "fast-crypto", not(test)),
+        expect(dead_code, reason = "tests let the two talk to each other")
+    )]
     Orion,
     /// Assembly.
     #[cfg(feature = "fast-crypto")]

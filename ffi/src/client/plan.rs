@@ -4,7 +4,8 @@ use std::ffi::c_char;
 use std::time::Duration;
 
 use chat_engine::{
-    AccountName, ClientConfig, ClientDriver, ProfilePlace, Secret, Server, Trust, limits,
+    AccountName, ChatUrl, ClientConfig, ClientDriver, ProfilePlace, Secret, Server, Trust, limits,
+    url,
 };
 
 use crate::api::client::{
@@ -12,7 +13,6 @@ use crate::api::client::{
 };
 use crate::guard::{Fault, Outcome};
 use crate::input::{self, invalid};
-use crate::link::{self, Link};
 use crate::pipe;
 use crate::status::{CHAT_BAD_ADDRESS, CHAT_BAD_OPTIONS};
 use crate::{handle, runtime};
@@ -40,7 +40,7 @@ pub(crate) unsafe fn plan(options: &chat_client_options) -> Outcome<Plan> {
         return Err(Fault::new(CHAT_BAD_OPTIONS, "`reserved` must be 0"));
     }
     let link = match short(options.address)? {
-        Some(address) => Some(Link::parse(address)?),
+        Some(address) => Some(address.parse::<ChatUrl>()?),
         None => None,
     };
     let server = match options.server.is_null() {
@@ -56,12 +56,12 @@ pub(crate) unsafe fn plan(options: &chat_client_options) -> Outcome<Plan> {
             return Err(Fault::new(CHAT_BAD_ADDRESS, text));
         }
     };
-    let link = link.unwrap_or_default();
+    let (named, pinned, invited) = link.map_or((None, None, None), |link| {
+        (link.account, link.fingerprint, link.invite)
+    });
     let account = match short(options.account)? {
         Some(name) => AccountName::new(name)?,
-        None => link
-            .account
-            .ok_or_else(|| invalid("`account` is missing"))?,
+        None => named.ok_or_else(|| invalid("`account` is missing"))?,
     };
     // SAFETY: as the caller promises.
     let password = unsafe { input::text_if(options.password, input::PASSWORD) }?;
@@ -71,13 +71,13 @@ pub(crate) unsafe fn plan(options: &chat_client_options) -> Outcome<Plan> {
         false => unsafe { input::path(path) }.map(Some),
     };
     let pin = match short(options.fingerprint)? {
-        Some(text) => Some(link::fingerprint(text)?),
-        None => link.fingerprint,
+        Some(text) => Some(url::fingerprint(text)?),
+        None => pinned,
     };
     let config = ClientConfig {
         password: password.map(Secret::new),
         register: flag(options.register_account, "register_account")?,
-        invite: short(options.invite)?.map(str::to_owned).or(link.invite),
+        invite: short(options.invite)?.map(str::to_owned).or(invited),
         trust: trust(options.trust, pin, server.as_ref())?,
         profile: path(options.profile)?.map_or(ProfilePlace::Memory, ProfilePlace::Folder),
         known_hosts: path(options.known_hosts)?,
