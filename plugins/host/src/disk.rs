@@ -66,7 +66,10 @@ impl Disk {
         let (root, passing) = match data {
             Some(data) => (data.join("plugins"), false),
             None => {
-                let name = format!("chat-plugins-{}-{}", std::process::id(), nonce());
+                // One that was killed leaves its folder, and its number is given out again.
+                let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+                let (pid, nanos) = (std::process::id(), since.as_nanos());
+                let name = format!("chat-plugins-{pid}-{nanos:x}-{}", nonce());
                 (std::env::temp_dir().join(name), true)
             }
         };

@@ -14,6 +14,7 @@
 //! | `slot` | what is known of one plugin |
 //! | `subscribe` `voice` | parts of the desk: who takes part in what; what plugins ask of the server |
 //! | `shared` `clock` | the threads around the desk: workers, readers of helpers; deadlines and timers |
+//! | `services` | what an instance in this process asks of the server |
 //! | `change` | how instances take each other's place: load, reload, crash, stuck |
 //! | `watch` `file` `elf` `load` `launch` `loader` | from a file to an instance |
 //! | `observe` | cursors into the log |
@@ -55,6 +56,7 @@ mod load;
 mod loader;
 mod observe;
 mod plugins;
+mod services;
 mod settings;
 mod shared;
 mod shown;

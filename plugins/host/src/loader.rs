@@ -10,8 +10,9 @@ use crate::frame::{About, Start};
 use crate::given::Plugin;
 use crate::instance::Instance;
 use crate::limits;
+use crate::services::LocalWishes;
 use crate::settings::Settings;
-use crate::shared::{LocalWishes, Shared};
+use crate::shared::Shared;
 use crate::slot::{Coming, Local, SeatId, Slot, SlotId, Source, State};
 use chat_engine::port::PluginName;
 

@@ -18,7 +18,7 @@ use crate::ask::{Asking, asking};
 use crate::desk::Desk;
 use crate::disk::Disk;
 use crate::frame::{Answer, Frames, Up, Wish};
-use crate::instance::{Outcome, Services, lock};
+use crate::instance::{Outcome, lock};
 use crate::launch::{Process, how};
 use crate::limits;
 use crate::slot::{Place, SeatId, SlotId, State, What};
@@ -575,42 +575,5 @@ impl Shared {
         self.disk.forget_suspects();
         // A thread that is stuck in a plugin may hold the rest for ever.
         self.disk.end();
-    }
-}
-
-/// Wishes of an instance in this process.
-pub(crate) struct LocalWishes {
-    pub(crate) shared: std::sync::Weak<Shared>,
-    pub(crate) seat: SeatId,
-    pub(crate) slot: SlotId,
-}
-
-impl Services for LocalWishes {
-    fn wish(&self, wish: Wish) -> abi::chat_status {
-        let Some(shared) = self.shared.upgrade() else {
-            return abi::CHAT_RETIRED;
-        };
-        shared.with(|desk| {
-            if let Wish::Send { .. } = &wish
-                && desk
-                    .slots
-                    .get(&self.slot)
-                    .is_some_and(|slot| slot.says >= limits::SAYS)
-            {
-                return abi::CHAT_FULL;
-            }
-            desk.wish(Some(self.seat), self.slot, wish);
-            abi::CHAT_OK
-        })
-    }
-
-    fn resolved(&self, call: u64, answer: Answer) -> abi::chat_status {
-        let Some(shared) = self.shared.upgrade() else {
-            return abi::CHAT_RETIRED;
-        };
-        shared.with(|desk| match desk.resolved(self.seat, call, answer) {
-            true => abi::CHAT_OK,
-            false => abi::CHAT_TOO_LATE,
-        })
     }
 }

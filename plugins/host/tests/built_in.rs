@@ -234,7 +234,8 @@ fn an_answer_that_comes_before_the_word_that_it_comes_later_counts() {
         built_in: vec![BuiltIn::new("quick", &QUICK).unwrap()],
         ..PluginsConfig::default()
     });
-    assert!(plugins.subscriptions().hooks.contains(HookSet::ENTRY));
+    let wanted = plugins.subscriptions().hooks;
+    assert!(wanted.contains(HookSet::ENTRY), "{:?}", plugins.list());
     for round in 0..50 {
         let ask = |ticket: u64, text: &str| Ask {
             ticket: Ticket(2 * round + ticket),
