@@ -96,7 +96,8 @@ static void stays_flat(const char *name, void (*turn)(void), int turns, long mos
         poll(NULL, 0, 10);
     fprintf(stderr, "%s: %d times, %ld KiB more, %d descriptors more\n", name, turns, grown,
             descriptors() - open);
-    CHECK(grown < most_kib);
+    /* Sanitizers keep what is freed for a while; they look for leaks themselves. */
+    CHECK(getenv("CHAT_SANITIZED") || grown < most_kib);
     CHECK(descriptors() <= open + 2);
 }
 

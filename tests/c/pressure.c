@@ -41,7 +41,8 @@ int main(void)
     /* bob holds the server back by then: what he has not taken is on the server's disk and not here. */
     long grown = resident_kib() - before;
     fprintf(stderr, "grown by %ld KiB\n", grown);
-    CHECK(grown < 64 * 1024);
+    /* Sanitizers put red zones around everything, and keep what is freed. */
+    CHECK(grown < (getenv("CHAT_SANITIZED") ? 128 : 64) * 1024);
 
     int next_one = 0;
     while (next_one < messages) {

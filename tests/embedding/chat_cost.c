@@ -31,13 +31,30 @@ static void wait_until_connected(chat_client *client)
     }
 }
 
-/* What comes after the login; a client is idle when nothing comes for a while. */
-static void drain(chat_client *client)
+/* Takes what comes after the login, and waits this long for more. */
+static void drain(chat_client *client, int32_t wait_ms)
 {
     chat_event *event;
 
-    while (chat_client_next_event(client, 0, &event) == CHAT_OK && event != NULL)
+    while (chat_client_next_event(client, wait_ms, &event) == CHAT_OK && event != NULL)
         chat_event_free(event);
+}
+
+/* Clients are idle when nothing comes any more, and memory stays what it is: saves may still be written. */
+static void wait_until_idle(chat_client **clients, int count)
+{
+    double began = now_ms();
+    long before = 0;
+    int same = 0;
+
+    while (same < 20 && now_ms() - began < 20000) {
+        long kib;
+        for (int number = 0; number < count; number++)
+            drain(clients[number], number == 0 ? 20 : 0);
+        kib = private_kib();
+        same = kib == before ? same + 1 : 0;
+        before = kib;
+    }
 }
 
 int main(int argc, char **argv)
@@ -70,15 +87,15 @@ int main(int argc, char **argv)
         wait_until_connected(clients[number]);
         times[number] = now_ms() - began;
         if (number == 0) {
+            wait_until_idle(clients, 1);
             first = private_kib();
             threads_of_one = threads();
         }
         /* The others hear of each newcomer. */
         for (int other = 0; other <= number; other++)
-            drain(clients[other]);
+            drain(clients[other], 0);
     }
-    for (int number = 0; number < wanted; number++)
-        drain(clients[number]);
+    wait_until_idle(clients, wanted);
     report(times, wanted, base, first, threads_of_one);
     for (int number = 0; number < wanted; number++)
         chat_client_free(clients[number]);

@@ -4,6 +4,7 @@
 #define COST_H
 
 #include <dirent.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +19,16 @@ static double now_ms(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-/* Memory that is this process's alone and not a file's: heap, stacks, what of libraries was written to. */
+/* Memory that is this process's alone and not a file's: heap, stacks, what of libraries was written to. Without
+ * what malloc keeps of a burst for the next one: that depends on who happened to be connecting at the same time. */
 static long private_kib(void)
 {
     char line[256];
     long kib = -1;
-    FILE *file = fopen("/proc/self/smaps_rollup", "r");
+    FILE *file;
+
+    malloc_trim(0);
+    file = fopen("/proc/self/smaps_rollup", "r");
     if (file == NULL) {
         perror("/proc/self/smaps_rollup");
         exit(1);

@@ -33,6 +33,8 @@ static Tox *new_instance(void)
 
 static void turn(int count)
 {
+    /* It has no descriptor to wait on and asks to be called again after tox_iteration_interval(), which is
+     * longer than this. */
     struct timespec pause = {0, 1000000};
     for (int number = 0; number <= count; number++)
         tox_iterate(instances[number], NULL);
