@@ -6,12 +6,14 @@
 //! download there is at most one job at a time, and none while there is nothing to do.
 
 mod download;
+mod keep;
 mod upload;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::download::Download;
+pub(crate) use self::keep::Keep;
 use self::upload::{Order, Upload};
 use super::outlet::{Lane, Outlet};
 use super::server::Shared;
@@ -26,6 +28,7 @@ use crate::wire;
 pub(crate) struct Files {
     blobs: Arc<dyn Blobs>,
     uploads: Mutex<HashMap<BlobId, Arc<Upload>>>,
+    kept: Mutex<keep::Kept>,
 }
 
 /// The transfers of one link, by the request that began them; none any more once the link is gone.
@@ -42,6 +45,7 @@ impl Files {
         Self {
             blobs,
             uploads: Mutex::default(),
+            kept: Mutex::default(),
         }
     }
 
@@ -229,6 +233,9 @@ impl Fed {
 
 impl Shared {
     fn remove_blob(self: &Arc<Self>, blob: BlobId) {
+        if lock(&self.files.kept).keeps(blob) {
+            return;
+        }
         let shared = Arc::clone(self);
         blocking::unblock(move || remove(&shared, blob)).detach();
     }
