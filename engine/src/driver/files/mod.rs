@@ -261,6 +261,12 @@ fn tell(outlet: &Outlet, lane: Lane, message: &ToClient) {
     }
 }
 
+/// Lets other threads run after each part of the work. The system may let one that always has work run for
+/// milliseconds, and whoever carries what people say would wait for them.
+fn give_way() {
+    std::thread::yield_now();
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
