@@ -177,9 +177,16 @@ pub const HISTORY_ITEMS: usize = 100;
 pub const GROUP_BYTES: usize = 16 * 1024;
 /// Most bytes of one chunk. Larger ones would make what people say on the same link wait longer.
 pub const CHUNK_BYTES: usize = GROUP_BYTES;
-/// Bytes of one transfer that may be under way. They all lie before what is said meanwhile on the
-/// same link, in buffers that nobody can reach into.
-pub const TRANSFER_WINDOW: u32 = 256 * 1024;
+/// Most bytes of one transfer that may be under way: two of its stages can work while two others hand
+/// over, on a network that is as fast as they are.
+pub const TRANSFER_WINDOW: u32 = 512 * 1024;
+/// Bytes of one transfer that may be under way however slow the network is. They all lie before what is
+/// said meanwhile on the same link, in buffers that nobody can reach into.
+pub const TRANSFER_LEAST: u32 = 256 * 1024;
+/// More than that is under way only as far as the other end takes it in this time.
+pub const TRANSFER_DELAY: Duration = Duration::from_millis(10);
+/// How far a transfer came is told in pieces of this size: each costs both ends a wake.
+pub const TRANSFER_STEP: u64 = 64 * 1024;
 /// Most hash pairs that come with one piece: the height of the tree of the largest file.
 pub const PIECE_PARENTS: usize = 39;
 /// Longest name of a file, in bytes of UTF-8. The longest that a file system knows has 255 characters.
@@ -190,7 +197,8 @@ pub const MEDIA_TYPE_BYTES: usize = 255;
 pub const FILE_BYTES: u64 = (1 << 53) - 1;
 /// Transfers of one link at a time.
 pub const TRANSFERS_PER_LINK: usize = 8;
-/// Transfers of a server at a time; each may hold a window of bytes in memory, and two open files.
+/// Transfers of a server at a time; each may hold a window of bytes in memory, 128 MiB for all of them, and
+/// two open files.
 pub const TRANSFERS: usize = 256;
 /// Uploads of an account that are not done, running or not.
 pub const UPLOADS_PER_ACCOUNT: usize = 64;
@@ -322,7 +330,7 @@ pub const TRANSFERS_KEPT: usize = 1024;
 pub const TRANSFERS_AT_ONCE: usize = 4;
 /// Bytes of an upload that are read from the disk ahead of what the server confirmed: one window is on
 /// its way while the next is read.
-pub const FILE_READ_AHEAD: u64 = 512 * 1024;
+pub const FILE_READ_AHEAD: u64 = 2 * TRANSFER_WINDOW as u64;
 /// Bytes that are read from a file at a time: few trips to the pool of threads.
 pub const FILE_BLOCK_BYTES: usize = 128 * 1024;
 /// Bytes of chunks that are sealed at a time, and only when nothing waits to be written: what a message

@@ -12,6 +12,7 @@ use futures_lite::{AsyncRead, AsyncWrite, FutureExt};
 use crate::adapter::{DirBlobs, SqliteOptions, SqliteStore, Synchronous};
 use crate::adapter::{MemoryBlobs, MemoryStore};
 use crate::config::{Retention, ServerConfig, StorePlace};
+use crate::driver::files::Keep;
 use crate::driver::random::OsRandom;
 use crate::driver::server::{self, Shared};
 use crate::error::{Error, Misuse};
@@ -170,13 +171,16 @@ impl Server {
             let text = "a server that keeps everything in memory has nothing to back up";
             return Err(Misuse::Other(text.to_owned()).into());
         };
+        let keep = Keep::new(&self.shared);
         self.store.backup(to.clone()).await.map_err(storage_error)?;
-        // After the log: what it names is still there, unless it was deleted meanwhile.
-        let contents = self.store.contents().await.map_err(storage_error)?;
+        // All that the copy of the log names: what was there then is named still, or was let go since.
+        let mut contents = self.store.contents().await.map_err(storage_error)?;
+        contents.extend(keep.contents());
         let (blobs, folder_of_blobs) = (Arc::clone(&self.blobs), to.join(BLOBS));
         blocking::unblock(move || blobs.backup(&contents, &folder_of_blobs))
             .await
             .map_err(storage_error)?;
+        drop(keep);
         blocking::unblock(move || copy_key(&folder, &to)).await
     }
 

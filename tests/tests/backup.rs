@@ -1,12 +1,15 @@
 //! A copy of a server in use is whole, and clients that are ahead of a restored one find their way.
 
 use std::collections::HashSet;
+use std::fs;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use chat_tests::{Client, Device, Server};
+use chat_tests::plugins::until;
+use chat_tests::{Client, Device, Server, write_content};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 #[test]
 fn a_copy_that_is_made_under_load_holds_a_prefix_of_each_log() {
@@ -56,6 +59,52 @@ fn a_copy_that_is_made_under_load_holds_a_prefix_of_each_log() {
             );
         }
     }
+}
+
+/// What is deleted while the copy is made may stand in it, and then its content does, too.
+#[test]
+fn a_copy_has_the_content_of_each_file_that_it_names() {
+    let server = Server::start();
+    let folder = TempDir::new().expect("a folder for the test");
+    let mut ann = Device::new(&server, "ann").login();
+    let names: Vec<String> = (0..24).map(|number| format!("{number}.bin")).collect();
+    let mut seqs = Vec::new();
+    for (seed, name) in (1..).zip(&names) {
+        let path = folder.path().join(name);
+        write_content(&path, 300_000, seed);
+        ann.send_file("lobby", &path, name);
+        seqs.push(ann.acked(name)["seq"].clone());
+    }
+    let copy = server.data().with_extension("copy");
+    let has_begun = Barrier::new(2);
+    thread::scope(|scope| {
+        let deletes = scope.spawn(|| {
+            has_begun.wait();
+            for seq in &seqs {
+                ann.tell(&json!({"type": "delete", "room": "lobby", "seq": seq, "ref": "gone"}));
+                ann.acked("gone");
+            }
+        });
+        has_begun.wait();
+        let ran = server.operate(&["backup", copy.to_str().expect("a plain path")]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        deletes.join().expect("all are deleted");
+    });
+    assert_eq!(ann.leave(), 0);
+
+    let restored = Server::start_from(&copy, &[]);
+    let mut reader = Device::new(&restored, "ann").as_is().login();
+    let named = log(&mut reader, &place("lobby"));
+    // A deleted one names nothing.
+    let files = named.iter().filter(|item| item["blob"].is_string());
+    for (number, file) in files.enumerate() {
+        let target = folder.path().join(format!("fetched-{number}"));
+        reader.fetch(&file["blob"], &target, "fetched");
+        assert_eq!(reader.acked("fetched")["hash"], file["hash"]);
+    }
+    // Nothing of what was deleted stays behind.
+    let blobs = server.data().join("blobs");
+    until(|| fs::read_dir(&blobs).expect("a folder").count() == 0);
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn a_file_that_is_damaged_on_the_server_is_not_handed_out_as_whole() {
     ann.send_file("lobby", &path, "up");
     ann.acked("up");
     let offer = bob.offer();
-    let stored = largest_below(&server.data());
+    let stored = largest_below(&server.data().join("blobs"));
     assert_eq!(fs::metadata(&stored).unwrap().len(), 3 * MIB);
     let stored = OpenOptions::new()
         .read(true)
@@ -315,7 +315,16 @@ fn a_server_without_room_says_so_before_the_first_byte() {
 
 #[test]
 fn quotas_sizes_and_types_are_refused_before_the_first_byte() {
-    let server = Server::start_with(&["--max-file", "2M", "--file-quota", "3M"]);
+    let server = Server::start_with(&[
+        "--max-file",
+        "2M",
+        "--file-quota",
+        "3M",
+        "--refuse-type",
+        "video/*",
+        "--refuse-type",
+        "application/pdf",
+    ]);
     let proxy = Proxy::forgetful_before(server.address());
     let mut ann = Device::new(&server, "ann").at(proxy.address()).login();
     let bob = Device::new(&server, "bob").login();
@@ -323,9 +332,20 @@ fn quotas_sizes_and_types_are_refused_before_the_first_byte() {
     let (_folder, path) = file(2 * MIB);
     ann.send_file("lobby", &big, "up");
     ann.refused("up", "too_big");
+    for (name, media_type) in [("a.mp4", "video/mp4"), ("a.PDF", "application/pdf")] {
+        let named = path.with_file_name(name);
+        fs::rename(&path, &named).expect("it gets another name");
+        ann.send_file("lobby", &named, name);
+        let refused = ann.refused(name, "bad_type");
+        let text = refused["message"].as_str().expect("a reason");
+        assert!(text.contains(media_type), "{text}");
+        fs::rename(&named, &path).expect("it gets its name back");
+    }
     assert!(proxy.passed(Direction::Up) < MIB);
+    still_talks(&mut ann, &bob);
     ann.send_file("lobby", &path, "up");
     ann.acked("up");
+    assert_eq!(bob.offer()["name"], "a.bin", "and nothing before it");
     let passed = proxy.passed(Direction::Up);
     let (_other_folder, other) = file(2 * MIB - 1);
     ann.send_file("lobby", &other, "up");

@@ -1,26 +1,56 @@
 //! Data of an earlier version is opened by this one, and everything in it is still there.
 //!
-//! `tests/fixtures/v1` was made by the first version of the database. It never changes once it is
-//! released: a later version gets a folder of its own beside it. To make one, delete nothing that was
-//! released, name the new folder in `VERSION`, and run
+//! `tests/fixtures/v1` was made by the first version of the database, `v2` by the one that knows files. None
+//! of them changes once it is released: a later version gets a folder of its own beside them. To make one,
+//! delete nothing that was released, add the new folder to `VERSIONS`, and run
 //! `BLESS=1 cargo test -p chat-tests --test fixture`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use chat_tests::{Client, Device, Process, Server, chat_cli, copy_folder};
+use chat_tests::{Client, Device, Process, Server, chat_cli, copy_folder, hash_of, write_content};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const VERSION: &str = "v1";
+/// The last one is that of this version.
+const VERSIONS: [&str; 2] = ["v1", "v2"];
 const PASSWORD: &str = "kept for later versions";
 const NAMES: [&str; 3] = ["ann", "bob", "carl"];
 
 #[test]
 fn what_the_first_version_kept_reads_the_same() {
     make_if_asked();
-    let server = Server::start_from(&fixture(), &["--registration", "invite"]);
-    let expected = fs::read_to_string(fixture().join("expected.json")).expect("what was in it");
+    reads_the_same(VERSIONS[0]);
+}
+
+#[test]
+fn what_the_version_with_files_kept_reads_the_same() {
+    make_if_asked();
+    let server = reads_the_same(VERSIONS[1]);
+    let place = TempDir::new().expect("a folder for the test");
+    let mut ann = device_of(&server, "ann").login();
+    let history = ask(
+        &mut ann,
+        json!({"type": "history", "room": "lobby", "limit": 60}),
+    );
+    let is_there = |item: &&Value| item["type"] == "file" && item["blob"].is_string();
+    let files: Vec<&Value> = history.iter().filter(is_there).collect();
+    assert_eq!(files.len(), 2, "one was deleted");
+    for (number, file) in files.into_iter().enumerate() {
+        let target = place.path().join(number.to_string());
+        ann.fetch(&file["blob"], &target, "kept");
+        assert_eq!(ann.acked("kept")["hash"], file["hash"]);
+        assert_eq!(hash_of(&target), file["hash"].as_str().expect("a hash"));
+    }
+    let unknown = fs::read_dir(server.data().join("blobs")).expect("a folder");
+    assert_eq!(unknown.count(), 2, "one content with its tree for both");
+}
+
+/// Starts a server from a fixture, and finds everything in it.
+fn reads_the_same(version: &str) -> Server {
+    let fixture = fixtures().join(version);
+    let server = Server::start_from(&fixture, &["--registration", "invite"]);
+    let expected = fs::read_to_string(fixture.join("expected.json")).expect("what was in it");
     let expected: Value = serde_json::from_str(&expected).expect("it is JSON");
     let found = everything(&server);
     for (key, found) in found.as_object().expect("an object") {
@@ -33,7 +63,7 @@ fn what_the_first_version_kept_reads_the_same() {
 
     // The profile of a device: its key, its place, and what it had not sent.
     let bob = Device::new(&server, "bob").as_is().saying(None);
-    let bob = bob.with_profile(&fixture().join("profile"));
+    let bob = bob.with_profile(&fixture.join("profile"));
     let mut bob = bob.login();
     assert_eq!(bob.texts(2), ["while bob is away", "and once more"]);
     let answer = bob.answer("kept");
@@ -51,6 +81,7 @@ fn what_the_first_version_kept_reads_the_same() {
         line["text"] == "an old invite"
     });
     assert_eq!((dora.leave(), bob.leave()), (0, 0));
+    server
 }
 
 #[test]
@@ -88,10 +119,13 @@ fn a_profile_of_a_later_version_is_refused_and_left_alone() {
     assert_eq!(fs::read(file).expect("it is there"), before);
 }
 
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+/// That of this version.
 fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(VERSION)
+    fixtures().join(VERSIONS[VERSIONS.len() - 1])
 }
 
 /// The only database of a folder.
@@ -250,6 +284,17 @@ fn make() {
         lobby(json!({"type": "react", "seq": second, "emoji": "\u{2764}"})),
     );
     tell(&mut ann, lobby(json!({"type": "delete", "seq": gone})));
+    let files = TempDir::new().expect("a folder for files");
+    let send_file = |client: &mut Client, name: &str, seed: u64| {
+        let path = files.path().join(name);
+        write_content(&path, 40_000, seed);
+        client.send_file("lobby", &path, "told");
+        client.acked("told")["seq"].clone()
+    };
+    send_file(&mut ann, "kept.txt", 1);
+    send_file(&mut bob, "the same.png", 1);
+    let no_more = send_file(&mut carl, "not kept.bin", 2);
+    tell(&mut carl, lobby(json!({"type": "delete", "seq": no_more})));
     tell(
         &mut ann,
         lobby(json!({"type": "topic", "text": "what is kept"})),
@@ -334,6 +379,7 @@ fn make() {
     for file in ["chat.db", "instance", "server.key"] {
         fs::copy(server.data().join(file), folder.join(file)).expect("it is copied");
     }
+    copy_folder(&server.data().join("blobs"), &folder.join("blobs")).expect("it is copied");
     let wal = fs::metadata(server.data().join("chat.db-wal"));
     assert!(
         wal.is_err() || wal.is_ok_and(|wal| wal.len() == 0),

@@ -18,6 +18,7 @@ use chat_engine::{
 use serde_json::{Value, json};
 
 use super::link::Host;
+use super::meter::Usage;
 
 /// Bytes that the plain copy reads and writes at a time, as `cp` does.
 const BLOCK: usize = 128 * 1024;
@@ -44,48 +45,96 @@ impl Drop for Scratch {
 }
 
 /// Sends a file of so many bytes to the server and fetches it again, as often as asked, and says how
-/// fast the best of each was.
-pub(super) fn run(host: &Host, folder: &Path, bytes: u64, times: usize) -> Result<Value> {
+/// fast the best of each was, and how much CPU time that took here and in the server's process.
+pub(super) fn run(
+    host: &Host,
+    folder: &Path,
+    bytes: u64,
+    times: usize,
+    server: Option<u32>,
+) -> Result<Value> {
     let scratch = Scratch::new(folder, host.run)?;
     let source = scratch.path("source");
     write_random(&source, bytes)?;
     let sender = Peer::enter(host)?;
-    let (mut raw, mut up, mut down) = (0.0_f64, 0.0_f64, 0.0_f64);
+    let way = || Way {
+        bytes,
+        server,
+        best: Cost::default(),
+    };
+    let (mut raw, mut up, mut down) = (way(), way(), way());
     for round in 0..times.max(1) {
         let copy = scratch.path("copy");
-        raw = raw.max(rate(bytes, || plain_copy(&source, &copy))?);
+        raw.go(|| plain_copy(&source, &copy))?;
         let _ = fs::remove_file(&copy);
         let mut blob = BlobId::default();
         // The content of each round differs, or the server would find that it has it.
         stamp(&source, round as u64)?;
-        up = up.max(rate(bytes, || {
+        up.go(|| {
             blob = sender.send(&source)?;
             Ok(())
-        })?);
+        })?;
         let target = scratch.path("fetched");
-        down = down.max(rate(bytes, || sender.fetch(blob, &target))?);
+        down.go(|| sender.fetch(blob, &target))?;
         ensure!(
             fs::metadata(&target)?.len() == bytes,
             "the fetched file has another size"
         );
         fs::remove_file(&target)?;
     }
-    Ok(json!({
+    let (raw, up, down) = (raw.best, up.best, down.best);
+    let mut report = json!({
         "workload": "files",
         "bytes": bytes,
-        "plain_copy_mb_s": raw,
-        "upload_mb_s": up,
-        "upload_of_plain": up / raw,
-        "download_mb_s": down,
-        "download_of_plain": down / raw,
-    }))
+        "plain_copy_mb_s": raw.mb_s,
+        "plain_copy_us_per_mb": raw.client_us,
+        "upload_mb_s": up.mb_s,
+        "upload_of_plain": up.mb_s / raw.mb_s,
+        "upload_client_us_per_mb": up.client_us,
+        "download_mb_s": down.mb_s,
+        "download_of_plain": down.mb_s / raw.mb_s,
+        "download_client_us_per_mb": down.client_us,
+    });
+    if server.is_some() {
+        report["upload_server_us_per_mb"] = up.server_us.into();
+        report["download_server_us_per_mb"] = down.server_us.into();
+    }
+    Ok(report)
 }
 
-/// Megabytes (10^6) in a second.
-fn rate(bytes: u64, run: impl FnOnce() -> Result<()>) -> Result<f64> {
-    let start = Instant::now();
-    run()?;
-    Ok(bytes as f64 / 1e6 / start.elapsed().as_secs_f64())
+/// One of the ways that the file goes.
+struct Way {
+    bytes: u64,
+    server: Option<u32>,
+    best: Cost,
+}
+
+/// Megabytes (10^6) in a second, and CPU time for each.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    mb_s: f64,
+    client_us: f64,
+    server_us: f64,
+}
+
+impl Way {
+    fn go(&mut self, run: impl FnOnce() -> Result<()>) -> Result<()> {
+        let usage = |pid: Option<u32>| pid.map(Usage::of).unwrap_or_default().cpu_s;
+        let own = Some(std::process::id());
+        let (client, server) = (usage(own), usage(self.server));
+        let start = Instant::now();
+        run()?;
+        let mb = self.bytes as f64 / 1e6;
+        let cost = Cost {
+            mb_s: mb / start.elapsed().as_secs_f64(),
+            client_us: (usage(own) - client) * 1e6 / mb,
+            server_us: (usage(self.server) - server) * 1e6 / mb,
+        };
+        if cost.mb_s > self.best.mb_s {
+            self.best = cost;
+        }
+        Ok(())
+    }
 }
 
 /// Random, so that no disk and no file system can make it smaller; synced, so that nothing of it is

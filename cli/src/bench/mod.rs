@@ -176,10 +176,10 @@ struct Pace {
 
 impl Load {
     async fn files(&self) -> Result<Value> {
-        let (host, args) = (self.host.clone(), self.args.clone());
+        let (host, args, server) = (self.host.clone(), self.args.clone(), self.server());
         smol::unblock(move || {
             let folder = args.folder.unwrap_or_else(std::env::temp_dir);
-            files::run(&host, &folder, args.file_size, args.times)
+            files::run(&host, &folder, args.file_size, args.times, server)
         })
         .await
     }

@@ -3,9 +3,7 @@
 #[cfg(feature = "sqlite")]
 use std::fs;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io;
-#[cfg(feature = "sqlite")]
-use std::io::Write as _;
+use std::io::{self, IoSlice, Write as _};
 use std::path::Path;
 
 use crate::error::Error;
@@ -39,6 +37,23 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&part, path)?;
     sync(path.parent().unwrap_or(path))
+}
+
+/// Writes all of these, one behind the other, in few calls.
+pub(super) fn write_all(file: &mut File, parts: &[&[u8]]) -> io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let mut rest = slices.as_mut_slice();
+    // Those that are empty.
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        match file.write_vectored(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut rest, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Makes renames and new files in the folder durable.

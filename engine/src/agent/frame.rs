@@ -118,9 +118,11 @@ impl Agent {
                 self.queue.push_signal(event);
             }
             ToClient::Incoming(incoming) => {
-                if let Some(peer) = self.inbox.peer(incoming.conversation).cloned() {
-                    self.queue.push_signal(Event::Incoming { peer, incoming });
-                }
+                // The first thing that somebody says to this account has no conversation so far: that
+                // begins with its entry.
+                let known = self.inbox.peer(incoming.conversation).cloned();
+                let peer = known.unwrap_or_else(|| Peer::Account(incoming.from.clone()));
+                self.queue.push_signal(Event::Incoming { peer, incoming });
             }
             ToClient::Received { transfer, upto } => self.handle_received(transfer, upto, now)?,
             ToClient::Piece(piece) => self.handle_piece(piece, effects)?,

@@ -497,7 +497,15 @@ impl Made {
     }
 
     fn seal(&mut self, now: Time) -> Result<(), Error> {
-        self.session.poll_transmit(&mut self.sealed, now)
+        if self.sealed.is_empty() {
+            self.sealed = scratch::borrow();
+        }
+        let sealed = self.session.poll_transmit(&mut self.sealed, now);
+        if self.sealed.is_empty() {
+            // A link at rest holds no buffer.
+            scratch::give_back(std::mem::take(&mut self.sealed));
+        }
+        sealed
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
@@ -511,7 +519,7 @@ impl Made {
             Poll::Ready(Ok(length)) => {
                 self.written += length;
                 if self.written == self.sealed.len() {
-                    self.sealed = Vec::new();
+                    scratch::give_back(std::mem::take(&mut self.sealed));
                     self.written = 0;
                 }
                 Ok(true)

@@ -3,7 +3,7 @@
 mod stream;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use crate::agent::{Beginning, FileNews, FileWork, Written};
@@ -31,7 +31,7 @@ struct Open {
 
 enum End {
     Source(Box<dyn Source>),
-    Sink(Box<dyn Sink>, Option<Taking>),
+    Sink(Box<dyn Sink>, Option<Arc<Mutex<Taking>>>),
 }
 
 /// How the pieces of a download are taken.
@@ -159,7 +159,7 @@ async fn carry_out(work: FileWork, end: Option<End>, files: Arc<dyn Files>) -> D
                 beginning,
                 verifier,
             };
-            let end = End::Sink(sink, Some(taking));
+            let end = End::Sink(sink, Some(Arc::new(Mutex::new(taking))));
             (Some(end), Some(FileNews::Begun(begun)))
         }
         (FileWork::Finish { hash, unproven }, Some(End::Sink(mut sink, taking))) => {
@@ -179,31 +179,29 @@ async fn carry_out(work: FileWork, end: Option<End>, files: Arc<dyn Files>) -> D
 
 /// Proves pieces off the executor, and writes what is wanted of them.
 async fn write(pieces: Vec<Piece>, end: Option<End>) -> Done {
-    let Some(End::Sink(mut sink, Some(mut taking))) = end else {
+    let Some(End::Sink(mut sink, Some(taking))) = end else {
         return (end, None);
     };
-    let (taking, proven) = blocking::unblock(move || {
-        let proven = pieces.into_iter().map(|piece| taking.take(piece)).collect();
-        (taking, proven)
-    })
-    .await;
-    let proven: Result<Vec<(u64, Vec<u8>)>, Refusal> = proven;
-    let written = match proven {
-        Ok(proven) => {
-            let upto = proven.last().map_or(0, |(upto, _)| *upto);
-            let bytes = proven.into_iter().map(|(_, bytes)| bytes).collect();
-            let synced = sink.write(bytes).await;
-            synced.map(|synced| Written { upto, synced })
-        }
-        Err(refusal) => Err(refusal),
+    let upto = pieces.last().map_or(0, end_of);
+    let proving = Arc::clone(&taking);
+    let prove = move || {
+        let mut taking = proving.lock().unwrap_or_else(PoisonError::into_inner);
+        pieces.into_iter().map(|piece| taking.take(piece)).collect()
     };
+    let synced = sink.write(Box::new(prove)).await;
+    let written = synced.map(|synced| Written { upto, synced });
     let end = End::Sink(sink, Some(taking));
     (Some(end), Some(FileNews::Written(written)))
 }
 
+/// The place after a piece.
+const fn end_of(piece: &Piece) -> u64 {
+    piece.offset + piece.bytes.len() as u64
+}
+
 impl Taking {
-    /// The wanted bytes of a piece, and the place after it.
-    fn take(&mut self, piece: Piece) -> Result<(u64, Vec<u8>), Refusal> {
+    /// The wanted bytes of a piece.
+    fn take(&mut self, piece: Piece) -> Result<Vec<u8>, Refusal> {
         if let Some(verifier) = &mut self.verifier {
             let proven = verifier.offset() == piece.offset
                 && verifier.prove(&piece.parents, &piece.bytes).is_ok();
@@ -212,16 +210,15 @@ impl Taking {
             }
         }
         let Beginning { from, to, .. } = self.beginning;
-        let upto = piece.offset + piece.bytes.len() as u64;
-        if from <= piece.offset && upto <= to {
-            return Ok((upto, piece.bytes));
+        if from <= piece.offset && end_of(&piece) <= to {
+            return Ok(piece.bytes);
         }
         let within = |place: u64| {
             let place = place.saturating_sub(piece.offset);
             usize::try_from(place).map_or(piece.bytes.len(), |place| place.min(piece.bytes.len()))
         };
         let wanted = piece.bytes.get(within(from)..within(to).max(within(from)));
-        Ok((upto, wanted.unwrap_or_default().to_vec()))
+        Ok(wanted.unwrap_or_default().to_vec())
     }
 }
 

@@ -3,7 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod crew;
-mod files;
+pub(crate) mod files;
 pub(crate) mod local_files;
 pub(crate) mod outlet;
 pub(crate) mod random;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_lite::AsyncRead;
 
-const BYTES: usize = 64 * 1024;
+const BYTES: usize = 128 * 1024;
 /// What a link seals ahead of its stream, as a buffer that grew to it may be.
 const MOST_SEALED: usize = 1024 * 1024;
 

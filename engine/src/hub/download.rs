@@ -26,10 +26,8 @@ impl Hub {
         self.admit_transfer(asked)?;
         if let Some(upload) = self.files.uploads.get(&wish.blob) {
             let record = &upload.record;
-            let room = self.rooms.get(&record.conversation);
-            let is_member = room.is_some_and(|room| room.is_in(asked.account));
             // After a restart nobody was told of it so far, but members may have been before.
-            if !is_member {
+            if !self.may_fetch_incoming(upload, asked.account) {
                 return Err(Code::NoSuchBlob.into());
             }
             let fetching = Fetching {

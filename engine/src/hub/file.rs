@@ -3,107 +3,23 @@
 //! The bytes themselves never come here: they go between a link and the disk, once a transfer is
 //! granted and until it is ended.
 
+mod incoming;
+mod work;
+
 use std::collections::{BTreeMap, HashMap};
 
 use super::download::Wish;
 use super::room::RoomState;
 use super::visible::visible;
 use super::{Asked, Effect, Hub, Link, LinkId, Pending};
-use crate::id::{AccountId, BlobId, ConversationId, RequestId, SendId, Seq, Ticket};
+use crate::id::{AccountId, BlobId, ConversationId, RequestId, SendId, Seq};
 use crate::limits;
 use crate::model::{
-    Code, Fetching, FileRules, Incoming, PendingUpload, Refusal, Stopped, Time, ToClient, ToServer,
+    Code, Fetching, FileRules, PendingUpload, Refusal, Stopped, Time, ToClient, ToServer,
 };
-use crate::port::{DirectoryChange, Fault, Unfinished, Write};
+use crate::port::{DirectoryChange, Write};
 
-/// Something to be done with the bytes of files.
-#[derive(Debug)]
-pub enum FileWork {
-    /// Receive a blob, or go on with it, and let chunks of this transfer come. [`FileNews::Opened`]
-    /// answers.
-    Receive {
-        /// For the answer.
-        ticket: Ticket,
-        /// Over which link.
-        link: LinkId,
-        /// The request that began it.
-        transfer: RequestId,
-        /// Which blob.
-        blob: BlobId,
-        /// Bytes of it.
-        size: u64,
-    },
-    /// After the chunks that came so far: prove the blob and make it durable. [`FileNews::Finished`]
-    /// answers.
-    Finish {
-        /// For the answer.
-        ticket: Ticket,
-        /// Which blob.
-        blob: BlobId,
-        /// What its bytes should give.
-        hash: [u8; 32],
-    },
-    /// Take no more chunks of this blob, and keep what came.
-    Suspend(BlobId),
-    /// The blob became an entry: what is read of it meanwhile will be whole.
-    Named {
-        /// Which blob.
-        blob: BlobId,
-        /// What its bytes give.
-        hash: [u8; 32],
-    },
-    /// Remove a content that nothing names, or an upload that was given up.
-    Remove(BlobId),
-    /// Open a content to be read by this transfer. [`FileNews::Located`] answers.
-    Open {
-        /// For the answer.
-        ticket: Ticket,
-        /// Over which link.
-        link: LinkId,
-        /// The request that began it.
-        transfer: RequestId,
-        /// What is read.
-        content: FetchContent,
-        /// From here on.
-        offset: u64,
-        /// Up to here.
-        end: u64,
-        /// Bytes that may be under way.
-        window: u32,
-    },
-    /// Let the pieces of a transfer go.
-    Start(LinkId, RequestId),
-    /// No more pieces or chunks of a transfer.
-    Stop(LinkId, RequestId),
-}
-
-/// What a transfer reads.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct FetchContent {
-    /// The blob that holds the bytes.
-    pub blob: BlobId,
-    /// Bytes of it.
-    pub size: u64,
-    /// What its bytes give; `None` while it is being received.
-    pub hash: Option<[u8; 32]>,
-}
-
-/// What became of it.
-#[derive(Debug)]
-pub enum FileNews {
-    /// For [`FileWork::Receive`]: chunks may come from this byte on.
-    Opened(Ticket, Result<u64, Fault>),
-    /// For [`FileWork::Finish`].
-    Finished(Ticket, Result<(), Unfinished>),
-    /// A blob could not be written on; no more chunks of it are taken.
-    Failed(BlobId, Fault),
-    /// For [`FileWork::Open`].
-    Located(Ticket, Result<(), Fault>),
-    /// All pieces of a transfer were sent, or an error was.
-    Ended(LinkId, RequestId),
-    /// A content is not what it was.
-    Damaged(BlobId),
-}
+pub use work::{FetchContent, FileNews, FileWork};
 
 /// Files that are on their way, and how much everybody has.
 #[derive(Debug)]
@@ -509,72 +425,6 @@ impl Hub {
         }
         self.files.look =
             (!self.files.uploads.is_empty()).then(|| self.now.time + limits::UPLOAD_LOOK);
-    }
-
-    /// Tells those who are there that a file comes, or that it won't.
-    pub(super) fn announce(&mut self, blob: BlobId, is_over: bool, out: &mut Vec<Effect>) {
-        let Some(upload) = self.files.uploads.get_mut(&blob) else {
-            return;
-        };
-        // Who never heard of it need not hear of its end, and nobody hears twice.
-        if upload.announced != is_over {
-            return;
-        }
-        upload.announced = true;
-        let record = upload.record.clone();
-        let own = match upload.phase {
-            Phase::Running(link, _) => Some(link),
-            _ => None,
-        };
-        let (Some(room), Some(from)) = (
-            self.rooms.get(&record.conversation),
-            self.accounts.get(record.account),
-        ) else {
-            return;
-        };
-        let incoming = Incoming {
-            conversation: record.conversation,
-            blob,
-            from: from.record.name.clone(),
-            name: record.name,
-            size: record.size,
-            media_type: record.media_type,
-            is_over,
-        };
-        let others = room
-            .seats
-            .iter()
-            .filter(|seat| room.is_in(seat.account) && Some(seat.link) != own);
-        for seat in others {
-            out.push(Effect::Send(
-                seat.link,
-                ToClient::Incoming(incoming.clone()),
-            ));
-        }
-    }
-
-    /// Tells a link of the files that are coming in where it is a member.
-    pub(super) fn announce_to(&self, id: LinkId, account: AccountId, out: &mut Vec<Effect>) {
-        for upload in self.files.uploads.values().filter(|held| held.announced) {
-            let record = &upload.record;
-            let room = self.rooms.get(&record.conversation);
-            let from = self.accounts.get(record.account);
-            let (Some(room), Some(from)) = (room, from) else {
-                continue;
-            };
-            if room.is_in(account) && record.account != account {
-                let incoming = Incoming {
-                    conversation: record.conversation,
-                    blob: record.blob,
-                    from: from.record.name.clone(),
-                    name: record.name.clone(),
-                    size: record.size,
-                    media_type: record.media_type.clone(),
-                    is_over: false,
-                };
-                out.push(Effect::Send(id, ToClient::Incoming(incoming)));
-            }
-        }
     }
 
     pub(super) fn stop_fetch(

@@ -6,6 +6,7 @@ mod file;
 mod file_name;
 mod message;
 mod name;
+mod pace;
 mod refusal;
 mod room;
 mod time;
@@ -23,6 +24,7 @@ pub use message::{
     RoomItem, Send, Target, ToClient, ToServer, Welcome, WelcomeLimits, WhoItem,
 };
 pub use name::{AccountName, BadName, RoomName};
+pub use pace::Pace;
 pub use refusal::{Code, Refusal};
 pub use room::{
     Account, Cursor, Device, History, Invite, Member, Rights, Role, Room, Span, Standing,

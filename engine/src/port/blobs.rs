@@ -36,8 +36,8 @@ pub trait Receiving: Send {
     /// How many bytes came so far. What was there at the beginning survives a loss of power.
     fn offset(&self) -> u64;
 
-    /// Takes the next bytes, not beyond the size.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault>;
+    /// Takes the next bytes, one part behind the other, not beyond the size.
+    fn write(&mut self, parts: &[&[u8]]) -> Result<(), Fault>;
 
     /// Makes what came survive a loss of power, as far as it can be gone on with.
     fn sync(&mut self) -> Result<(), Fault>;

@@ -140,6 +140,9 @@ pub trait Files: Send + Sync {
 /// A place for a file, and what it holds already.
 pub type OpenedSink = Result<(Box<dyn Sink>, Held), Refusal>;
 
+/// Makes the bytes that are to be written.
+pub type MakeBytes = Box<dyn FnOnce() -> Result<Vec<Vec<u8>>, Refusal> + Send>;
+
 /// Something to read an upload from.
 pub trait Source: Send {
     /// Reads so many bytes from there, all of which must be there.
@@ -156,7 +159,10 @@ pub trait Sink: Send {
     fn begin(&mut self, length: u64) -> BoxFuture<'_, Result<(), Refusal>>;
 
     /// Writes bytes behind those that are there. Answers how many bytes are synced by now.
-    fn write(&mut self, bytes: Vec<Vec<u8>>) -> BoxFuture<'_, Result<u64, Refusal>>;
+    ///
+    /// They are made where waiting and computing hold nobody up, best right where they are written: one
+    /// trip to another thread is enough.
+    fn write(&mut self, make: MakeBytes) -> BoxFuture<'_, Result<u64, Refusal>>;
 
     /// Makes everything durable and gives the file its name. With `hash` all of it was wanted: what an
     /// earlier run left is checked against it, and if something was `unproven` when it was written,

@@ -9,8 +9,8 @@ mod store;
 
 pub use blobs::{Blobs, Content, Receiving, Unfinished};
 pub use file::{
-    Errand, FileStamp, Files, Held, OpenedSink, Part, Sink, SinkPlace, Source, SourcePlace,
-    TransferItem,
+    Errand, FileStamp, Files, Held, MakeBytes, OpenedSink, Part, Sink, SinkPlace, Source,
+    SourcePlace, TransferItem,
 };
 pub use hooks::{
     Ask, AskPlace, CommandAsk, ConnectAsk, EntryAsk, FileAsk, FileStage, FromHooks, HookSet, Hooks,

@@ -18,7 +18,7 @@ mod record;
 mod tests;
 
 pub use record::REKEY_FRAME;
-use record::{Rekey, open_record, split_frame};
+use record::{Rekey, missing_of, open_record, split_frame};
 
 /// Greeting, handshake and records of one link, for either side.
 ///
@@ -133,12 +133,31 @@ impl Conduit {
             )));
         }
         self.drop_taken();
+        if self.is_open() {
+            // Once for all records, and not again for each of them.
+            self.frames.reserve(self.inbox.len() + bytes.len());
+        }
+        let bytes = self.fill_inbox(bytes, now);
         if self.inbox.is_empty() {
             let used = self.take_in(bytes, now);
             self.keep_rest(bytes.get(used..).unwrap_or_default().to_vec());
-        } else {
+        }
+        self.check()
+    }
+
+    /// Where the beginning of something came before, takes as much as belongs to it, and hands back what
+    /// follows it: nothing, or what is not whole stays in the inbox.
+    fn fill_inbox<'a>(&mut self, mut bytes: &'a [u8], now: Time) -> &'a [u8] {
+        while !self.inbox.is_empty() && !bytes.is_empty() {
+            let missing = if self.is_open() {
+                missing_of(&self.inbox).min(bytes.len())
+            } else {
+                bytes.len()
+            };
+            let (part, rest) = bytes.split_at(missing);
+            bytes = rest;
             let mut inbox = mem::take(&mut self.inbox);
-            inbox.extend_from_slice(bytes);
+            inbox.extend_from_slice(part);
             let used = self.take_in(&inbox, now);
             if used > 0 {
                 inbox.drain(..used);
@@ -146,7 +165,7 @@ impl Conduit {
             }
             self.keep_rest(inbox);
         }
-        self.check()
+        bytes
     }
 
     /// The next frame, its length field included.
@@ -479,6 +498,10 @@ impl Conduit {
             }
             if !content.is_empty() && content.len() + frame.len() > packed {
                 self.rekey.seal(channel, &mut content, out, now)?;
+            }
+            if frame.len() > packed {
+                self.rekey.seal_alone(channel, frame, out, now)?;
+                continue;
             }
             content.extend_from_slice(frame);
         }

@@ -2,6 +2,7 @@
 
 use crate::error::Violation;
 use crate::limits;
+use crate::model::{Pace, Time};
 
 /// The receiving end of an upload: chunks follow each other, and no more come than are allowed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,7 +57,7 @@ impl Inflow {
 pub struct Outflow {
     next: u64,
     taken: u64,
-    window: u64,
+    pace: Pace,
 }
 
 impl Outflow {
@@ -66,9 +67,11 @@ impl Outflow {
         Self {
             next: offset,
             taken: offset,
-            window: window
-                .clamp(limits::GROUP_BYTES as u32, limits::TRANSFER_WINDOW)
-                .into(),
+            pace: Pace::new(
+                window
+                    .clamp(limits::GROUP_BYTES as u32, limits::TRANSFER_WINDOW)
+                    .into(),
+            ),
         }
     }
 
@@ -81,7 +84,7 @@ impl Outflow {
     /// How many more bytes may be sent now.
     #[must_use]
     pub const fn room(&self) -> u64 {
-        self.window.saturating_sub(self.next - self.taken)
+        self.pace.room().saturating_sub(self.next - self.taken)
     }
 
     /// Whether there is room for so much, half of the window or all that is left, that it is worth the
@@ -89,7 +92,7 @@ impl Outflow {
     #[must_use]
     pub const fn is_worth_it(&self, end: u64) -> bool {
         let room = self.room();
-        let most = self.next - self.taken + room;
+        let most = self.pace.room();
         2 * room >= most || room >= end.saturating_sub(self.next)
     }
 
@@ -103,12 +106,13 @@ impl Outflow {
     /// # Errors
     ///
     /// It never got them; the link has to be closed.
-    pub const fn taken(&mut self, upto: u64) -> Result<(), Violation> {
+    pub fn taken(&mut self, upto: u64, now: Time) -> Result<(), Violation> {
         if upto > self.next {
             return Err(Violation::Credit);
         }
         if upto > self.taken {
             self.taken = upto;
+            self.pace.taken(upto, now);
         }
         Ok(())
     }
@@ -160,22 +164,22 @@ mod tests {
         assert_eq!(flow.room(), u64::from(WINDOW));
         flow.sent(WINDOW as usize);
         assert_eq!(flow.room(), 0);
-        assert_eq!(flow.taken(2 * group), Ok(()));
+        assert_eq!(flow.taken(2 * group, Time(0)), Ok(()));
         assert_eq!(flow.room(), group);
-        assert_eq!(flow.taken(group), Ok(()), "older news");
+        assert_eq!(flow.taken(group, Time(0)), Ok(()), "older news");
         assert_eq!(flow.room(), group);
-        assert_eq!(flow.taken(5 * group + 1), Err(Violation::Credit));
+        assert_eq!(flow.taken(5 * group + 1, Time(0)), Err(Violation::Credit));
         // Half of the window is free, or all that is left fits.
         let mut flow = Outflow::new(0, WINDOW);
         flow.sent(WINDOW as usize);
-        flow.taken(group).unwrap();
+        flow.taken(group, Time(0)).unwrap();
         assert!(!flow.is_worth_it(100 * group));
         assert!(flow.is_worth_it(5 * group));
-        flow.taken(2 * group).unwrap();
+        flow.taken(2 * group, Time(0)).unwrap();
         assert!(flow.is_worth_it(100 * group));
         // Less than a group would never get anything, and more than the limit would fill our memory.
         assert_eq!(Outflow::new(0, 0).room(), group);
-        let most = u64::from(limits::TRANSFER_WINDOW);
+        let most = u64::from(limits::TRANSFER_LEAST);
         assert_eq!(Outflow::new(0, u32::MAX).room(), most);
     }
 }

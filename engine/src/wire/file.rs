@@ -151,6 +151,7 @@ pub(super) fn read_fetching(frame: &Frame<'_>) -> Result<Fetching, Violation> {
 }
 
 pub(super) fn append_chunk(out: &mut Vec<u8>, chunk: &Chunk) -> Appended {
+    out.reserve(chunk.bytes.len() + HEAD_GUESS);
     let body = ChunkBody {
         transfer: chunk.transfer,
         offset: chunk.offset,
@@ -206,11 +207,34 @@ pub(super) fn read_stop(frame: &Frame<'_>) -> Result<RequestId, Violation> {
 }
 
 pub(super) fn append_piece(out: &mut Vec<u8>, piece: &Piece) -> Appended {
+    let Piece {
+        transfer,
+        offset,
+        parents,
+        bytes,
+    } = piece;
+    encode_piece(*transfer, *offset, parents.clone(), bytes, out)
+}
+
+/// Appends the frame of a [`ToClient::Piece`](crate::model::ToClient::Piece), whose bytes are copied only
+/// here.
+///
+/// # Errors
+///
+/// [`TooLarge`] where a piece has more bytes or hash pairs than one may have.
+pub fn encode_piece(
+    transfer: RequestId,
+    offset: u64,
+    parents: Vec<HashPair>,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), TooLarge> {
+    out.reserve(bytes.len() + parents.len() * size_of::<HashPair>() + HEAD_GUESS);
     let body = PieceBody {
-        transfer: piece.transfer,
-        offset: piece.offset,
-        parents: List(piece.parents.clone()),
-        bytes: &piece.bytes,
+        transfer,
+        offset,
+        parents: List(parents),
+        bytes,
         extensions: Ext::NONE,
     };
     frame::append(out, tag::PIECE, RequestId(0), &body)
@@ -295,6 +319,10 @@ pub(super) fn read_incoming(frame: &Frame<'_>) -> Result<Incoming, Violation> {
         is_over: body.is_over,
     })
 }
+
+/// Most bytes of a chunk or a piece beside its content and its hash pairs: a buffer that is made at once
+/// is not moved while it grows.
+const HEAD_GUESS: usize = 64;
 
 // The bodies. The order of the fields is the order on the wire.
 

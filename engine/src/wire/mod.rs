@@ -23,6 +23,7 @@ mod tests;
 
 use std::fmt;
 
+pub use file::encode_piece;
 pub use frame::request_of;
 pub use tag::{FRAMES, FrameKind, Sender, State};
 pub use to_client::{decode_to_client, encode_entry, encode_to_client};

@@ -106,7 +106,13 @@ impl Blobs for DirBlobs {
             0 => None,
             _ => Some(File::open(&paths.tree).map_err(|error| lost(blob, &error))?),
         };
-        Ok(Box::new(DirContent { blob, data, tree }))
+        Ok(Box::new(DirContent {
+            blob,
+            data,
+            tree,
+            pairs: Vec::new(),
+            first: 0,
+        }))
     }
 
     fn remove(&self, blob: BlobId) -> Result<(), Fault> {
@@ -286,12 +292,14 @@ impl DirReceiving {
         Ok(proven)
     }
 
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.data.write_all(bytes)?;
+    fn put(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        folder::write_all(&mut self.data, parts)?;
         let pairs = &mut self.pairs;
-        self.hasher.update(bytes, |pair| push_pair(pairs, &pair));
+        for part in parts {
+            self.hasher.update(part, |pair| push_pair(pairs, &pair));
+            self.unsynced += part.len() as u64;
+        }
         self.write_pairs()?;
-        self.unsynced += bytes.len() as u64;
         if self.unsynced < limits::BLOB_SYNC_BYTES {
             return Ok(());
         }
@@ -408,13 +416,14 @@ impl Receiving for DirReceiving {
         self.hasher.hashed()
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn write(&mut self, parts: &[&[u8]]) -> Result<(), Fault> {
         let room = self.size - self.offset();
         self.guarded(|receiving| {
-            if bytes.len() as u64 > room {
+            let bytes: usize = parts.iter().map(|part| part.len()).sum();
+            if bytes as u64 > room {
                 return Err(io::Error::other("more bytes than the blob has"));
             }
-            receiving.put(bytes)
+            receiving.put(parts)
         })
     }
 
@@ -438,6 +447,34 @@ struct DirContent {
     blob: BlobId,
     data: File,
     tree: Option<File>,
+    /// Pairs that were read from the tree, and the place of the first one.
+    pairs: Vec<HashPair>,
+    first: u64,
+}
+
+impl DirContent {
+    /// The pair of a part of the file stands right behind those of its halves, so whoever reads groups in
+    /// order finds most of what it needs before the last place that was missing here.
+    fn pair(&mut self, place: u64) -> io::Result<HashPair> {
+        let held = |content: &Self| {
+            let at = usize::try_from(place.checked_sub(content.first)?).ok()?;
+            content.pairs.get(at).copied()
+        };
+        if let Some(pair) = held(self) {
+            return Ok(pair);
+        }
+        let Some(tree) = &mut self.tree else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        self.first = (place + 1).saturating_sub(PAIRS_READ);
+        let count = place + 1 - self.first;
+        let mut bytes = vec![0; (count * PAIR) as usize];
+        tree.seek(SeekFrom::Start(HEAD + self.first * PAIR))?;
+        tree.read_exact(&mut bytes)?;
+        let (halves, _) = bytes.as_chunks::<32>();
+        self.pairs = halves.as_chunks::<2>().0.to_vec();
+        held(self).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 impl Content for DirContent {
@@ -450,11 +487,8 @@ impl Content for DirContent {
     }
 
     fn pairs(&mut self, places: &[u64]) -> Result<Vec<HashPair>, Fault> {
-        let Some(tree) = &mut self.tree else {
-            return Ok(Vec::new());
-        };
-        let read = |place: &u64| read_pair(tree, *place);
-        let pairs: io::Result<Vec<HashPair>> = places.iter().map(read).collect();
+        let pairs: io::Result<Vec<HashPair>> =
+            places.iter().map(|place| self.pair(*place)).collect();
         pairs.map_err(|error| lost(self.blob, &error))
     }
 }
@@ -515,5 +549,7 @@ const PART: &str = ".part";
 const TREE: &str = ".tree";
 const GROUP: u64 = GROUP_BYTES as u64;
 const PAIR: u64 = size_of::<HashPair>() as u64;
+/// Pairs of the tree that are read at a time: those of 256 groups.
+const PAIRS_READ: u64 = 256;
 /// As long as a pair.
 const HEAD: u64 = PAIR;

@@ -117,11 +117,13 @@ impl Receiving for MemoryReceiving {
         self.hasher.hashed()
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn write(&mut self, parts: &[&[u8]]) -> Result<(), Fault> {
         if let Some(fault) = &self.failed {
             return Err(fault.clone());
         }
-        self.put(bytes)
+        parts
+            .iter()
+            .try_for_each(|part| self.put(part))
             .inspect_err(|fault| self.failed = Some(fault.clone()))
     }
 

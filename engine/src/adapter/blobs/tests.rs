@@ -47,7 +47,7 @@ fn receive(blobs: &dyn Blobs, content: &[u8]) -> Box<dyn Receiving> {
 fn fill(receiving: &mut dyn Receiving, content: &[u8]) {
     let offset = receiving.offset() as usize;
     for part in content[offset..].chunks(10_000) {
-        receiving.write(part).unwrap();
+        receiving.write(&[part]).unwrap();
     }
 }
 
@@ -105,7 +105,7 @@ fn another_content_than_announced_is_not_taken_and_can_be_sent_anew() {
         fill(&mut *receiving, &content);
         assert_eq!(receiving.finish(&[0; 32]), Err(Unfinished::NotIt));
         receiving.finish(&hash(&content)).unwrap();
-        assert!(receiving.write(b"more").is_err(), "it has its size");
+        assert!(receiving.write(&[b"more"]).is_err(), "it has its size");
     });
 }
 
@@ -114,7 +114,7 @@ fn what_comes_in_can_be_read_as_far_as_it_came() {
     both(|blobs| {
         let content = file(3 * GROUP_BYTES);
         let mut receiving = receive(blobs, &content);
-        receiving.write(&content[..20_000]).unwrap();
+        receiving.write(&[&content[..20_000]]).unwrap();
         let mut open = blobs.open(BLOB, content.len() as u64).unwrap();
         let mut bytes = vec![0; 20_000];
         open.read(0, &mut bytes).unwrap();
@@ -125,6 +125,24 @@ fn what_comes_in_can_be_read_as_far_as_it_came() {
         receiving.finish(&hash(&content)).unwrap();
         open.read(20_000, &mut bytes).unwrap();
         assert_eq!(bytes, content[20_000..40_000]);
+    });
+}
+
+/// Their pairs are more than are read at a time.
+#[test]
+fn many_groups_are_proven_from_any_of_them_on() {
+    both(|blobs| {
+        let content = file(700 * GROUP_BYTES + 5);
+        let mut receiving = receive(blobs, &content);
+        for parts in content.chunks(200_000) {
+            let parts: Vec<&[u8]> = parts.chunks(16_000).collect();
+            receiving.write(&parts).unwrap();
+        }
+        receiving.finish(&hash(&content)).unwrap();
+        let mut open = blobs.open(BLOB, content.len() as u64).unwrap();
+        for first in [0, 255, 256, 511, 513, 700] {
+            assert_eq!(read(&mut *open, &content, first), Ok(()), "from {first}");
+        }
     });
 }
 
@@ -143,7 +161,7 @@ fn receiving_goes_on_where_it_was_and_when_it_was_done() {
             ] {
                 let cut = cut.min(size);
                 let mut receiving = receive(blobs, &content);
-                receiving.write(&content[..cut]).unwrap();
+                receiving.write(&[&content[..cut]]).unwrap();
                 drop(receiving);
                 let mut receiving = receive(blobs, &content);
                 let offset = receiving.offset() as usize;
@@ -168,9 +186,9 @@ fn receiving_goes_on_where_it_was_and_when_it_was_done() {
 fn memory_is_bounded_and_the_fault_stays() {
     let blobs = MemoryBlobs::with_room_for(100);
     let mut receiving = blobs.receive(BLOB, 1000).unwrap();
-    receiving.write(&[0; 60]).unwrap();
-    assert!(matches!(receiving.write(&[0; 60]), Err(Fault::Full(_))));
-    assert!(matches!(receiving.write(&[0; 1]), Err(Fault::Full(_))));
+    receiving.write(&[&[0; 60]]).unwrap();
+    assert!(matches!(receiving.write(&[&[0; 60]]), Err(Fault::Full(_))));
+    assert!(matches!(receiving.write(&[&[0; 1]]), Err(Fault::Full(_))));
     assert!(matches!(
         receiving.finish(&[0; 32]),
         Err(Unfinished::Fault(Fault::Full(_)))
@@ -281,12 +299,12 @@ fn what_was_not_synced_is_proven_before_it_is_built_on() {
         let disk = Disk::new(10);
         let mut receiving = receive(&disk.blobs, &disk.content);
         let bytes = |groups: usize| groups * GROUP_BYTES;
-        receiving.write(&disk.content[..bytes(synced)]).unwrap();
+        receiving.write(&[&disk.content[..bytes(synced)]]).unwrap();
         if synced > 0 {
             receiving.sync().unwrap();
         }
         let rest = &disk.content[bytes(synced)..bytes(written)];
-        receiving.write(rest).unwrap();
+        receiving.write(&[rest]).unwrap();
         drop(receiving);
         if let Some((end, place)) = damage {
             let end = if end.is_empty() { ".part" } else { end };
@@ -308,7 +326,7 @@ fn files_that_a_crash_cut_short_are_gone_on_with() {
     ] {
         let disk = Disk::new(10);
         let mut receiving = receive(&disk.blobs, &disk.content);
-        receiving.write(&disk.content[..163_840]).unwrap();
+        receiving.write(&[&disk.content[..163_840]]).unwrap();
         receiving.sync().unwrap();
         drop(receiving);
         cut(&disk.path(".part"), part);
@@ -323,7 +341,7 @@ fn a_large_file_is_synced_beside_its_writing() {
     let size = 3 * crate::limits::BLOB_SYNC_BYTES as usize;
     let disk = Disk::new(size / GROUP_BYTES);
     let mut receiving = receive(&disk.blobs, &disk.content);
-    receiving.write(&disk.content[..size]).unwrap();
+    receiving.write(&[&disk.content[..size]]).unwrap();
     receiving.sync().unwrap();
     drop(receiving);
     // What is noted as synced is not read again: it would be noticed here.

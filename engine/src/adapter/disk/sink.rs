@@ -1,16 +1,17 @@
 //! A file that is fetched: `NAME.part` until every byte of it is checked and on the disk.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::{cannot, refused};
+use crate::adapter::folder;
 use crate::limits;
 use crate::model::{Code, Refusal};
-use crate::port::{BoxFuture, Held, Part, Sink};
+use crate::port::{BoxFuture, Held, MakeBytes, Part, Sink};
 
 /// A place for a file in a folder.
 pub(super) struct DiskSink {
@@ -74,6 +75,9 @@ impl DiskSink {
         };
         let (inner, outcome) = blocking::unblock(move || {
             let outcome = work(&mut inner);
+            // The system may let a thread that always has work run for milliseconds; whoever carries what
+            // people say would wait for each of them.
+            std::thread::yield_now();
             (inner, outcome)
         })
         .await;
@@ -87,8 +91,8 @@ impl Sink for DiskSink {
         Box::pin(self.with(move |inner| inner.begin(length)))
     }
 
-    fn write(&mut self, bytes: Vec<Vec<u8>>) -> BoxFuture<'_, Result<u64, Refusal>> {
-        Box::pin(self.with(move |inner| inner.write(&bytes)))
+    fn write(&mut self, make: MakeBytes) -> BoxFuture<'_, Result<u64, Refusal>> {
+        Box::pin(self.with(move |inner| inner.write(&make()?)))
     }
 
     fn finish(
@@ -204,14 +208,12 @@ impl Inner {
         let Some(file) = &mut self.file else {
             return Err(refused("the file is closed".to_owned()));
         };
-        let written = file.seek(SeekFrom::Start(self.length)).and_then(|_| {
-            for bytes in bytes {
-                file.write_all(bytes)?;
-                self.length += bytes.len() as u64;
-            }
-            Ok(())
-        });
+        let parts: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+        let written = file
+            .seek(SeekFrom::Start(self.length))
+            .and_then(|_| folder::write_all(file, &parts));
         written.map_err(|error| self.fault(&self.part, &error))?;
+        self.length += parts.iter().map(|part| part.len() as u64).sum::<u64>();
         self.sync_behind()?;
         Ok(self.synced)
     }

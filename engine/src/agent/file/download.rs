@@ -489,7 +489,7 @@ impl Agent {
         {
             receiving.upto = written.upto;
             let is_last = written.upto == receiving.fetching.end;
-            if written.upto - receiving.told >= limits::CREDIT_STEP || is_last {
+            if written.upto - receiving.told >= limits::TRANSFER_STEP || is_last {
                 receiving.told = written.upto;
                 effects.push(Effect::Write(ToServer::Taken {
                     transfer: receiving.transfer,

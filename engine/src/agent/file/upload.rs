@@ -8,7 +8,7 @@ use crate::agent::{Agent, CommandId, Effect, Event};
 use crate::error::{Error, Misuse, Violation};
 use crate::id::{ConversationId, RequestId, SendId, Seq};
 use crate::limits;
-use crate::model::{Chunk, Code, Now, Refusal, Request, Target, ToServer, Upload, Uploading};
+use crate::model::{Chunk, Code, Now, Pace, Refusal, Request, Target, ToServer, Upload, Uploading};
 use crate::port::{Errand, FileStamp, ProfileChange, SourcePlace};
 
 /// An upload that moves.
@@ -16,7 +16,7 @@ use crate::port::{Errand, FileStamp, ProfileChange, SourcePlace};
 pub(super) struct Sending {
     /// The request that began it.
     pub(super) transfer: RequestId,
-    window: u64,
+    pace: Pace,
     /// Up to here it was confirmed, sent, and read.
     confirmed: u64,
     sent: u64,
@@ -143,7 +143,7 @@ impl Agent {
         transfer.done = uploading.offset;
         transfer.stage = Stage::Sending(Sending {
             transfer: request,
-            window: u64::from(uploading.window),
+            pace: Pace::new(u64::from(uploading.window)),
             confirmed: uploading.offset,
             sent: uploading.offset,
             read: uploading.offset,
@@ -215,6 +215,7 @@ impl Agent {
                 return Err(Violation::Unexpected);
             }
             sending.confirmed = upto;
+            sending.pace.taken(upto, now.time);
             transfer.done = upto;
             self.tell_progress(order, now);
         }
@@ -278,7 +279,7 @@ impl Sending {
         let rest = block.get(self.used..).unwrap_or_default();
         let part = rest.get(..limits::CHUNK_BYTES).unwrap_or(rest);
         let after = self.sent + part.len() as u64;
-        if after - self.confirmed > self.window {
+        if after - self.confirmed > self.pace.room() {
             return None;
         }
         let chunk = Chunk {

@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Transfer, lock, tell};
+use super::{Transfer, give_way, lock, tell};
 use crate::driver::outlet::{Lane, Outlet};
 use crate::driver::server::Shared;
 use crate::error::Violation;
 use crate::hub::{FetchContent, FileNews, Input, storage_refusal};
 use crate::id::{LinkId, RequestId, Ticket};
 use crate::limits::GROUP_BYTES;
-use crate::model::{Code, Fetched, Piece, Refusal, Stopped, ToClient};
+use crate::model::{Code, Fetched, Refusal, Stopped, ToClient};
 use crate::port::{Content, Fault};
 use crate::session::flow::Outflow;
 use crate::tree::{Parents, Verifier};
@@ -138,7 +138,7 @@ impl Download {
         upto: u64,
     ) -> Result<(), Violation> {
         let mut state = lock(&self.state);
-        state.outflow.taken(upto)?;
+        state.outflow.taken(upto, shared.clock.time())?;
         // Not for every piece that the peer takes: that would wake a thread each time.
         if state.outflow.is_worth_it(self.end) {
             self.work_on(shared, state);
@@ -220,7 +220,10 @@ impl Download {
                 _ => Some(self.send(reader, offset, bytes)),
             };
             match outcome {
-                Some(Ok(())) => continue,
+                Some(Ok(())) => {
+                    give_way();
+                    continue;
+                }
                 Some(Err(trouble)) => self.fail(shared, trouble),
                 None => {}
             }
@@ -244,14 +247,8 @@ impl Download {
                 let proven = verifier.prove(&parents, part);
                 proven.map_err(|_| Trouble::NotProven)?;
             }
-            let piece = Piece {
-                transfer: self.transfer,
-                offset: at,
-                parents,
-                bytes: part.to_vec(),
-            };
-            let mut frame = Vec::with_capacity(GROUP_BYTES + 256);
-            if wire::encode_to_client(&ToClient::Piece(piece), &mut frame).is_ok() {
+            let mut frame = Vec::new();
+            if wire::encode_piece(self.transfer, at, parents, part, &mut frame).is_ok() {
                 frames.push(frame);
             }
             at += part.len() as u64;

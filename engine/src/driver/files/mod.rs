@@ -6,12 +6,14 @@
 //! download there is at most one job at a time, and none while there is nothing to do.
 
 mod download;
+mod keep;
 mod upload;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::download::Download;
+pub(crate) use self::keep::Keep;
 use self::upload::{Order, Upload};
 use super::outlet::{Lane, Outlet};
 use super::server::Shared;
@@ -26,6 +28,7 @@ use crate::wire;
 pub(crate) struct Files {
     blobs: Arc<dyn Blobs>,
     uploads: Mutex<HashMap<BlobId, Arc<Upload>>>,
+    kept: Mutex<keep::Kept>,
 }
 
 /// The transfers of one link, by the request that began them; none any more once the link is gone.
@@ -42,6 +45,7 @@ impl Files {
         Self {
             blobs,
             uploads: Mutex::default(),
+            kept: Mutex::default(),
         }
     }
 
@@ -229,6 +233,9 @@ impl Fed {
 
 impl Shared {
     fn remove_blob(self: &Arc<Self>, blob: BlobId) {
+        if lock(&self.files.kept).keeps(blob) {
+            return;
+        }
         let shared = Arc::clone(self);
         blocking::unblock(move || remove(&shared, blob)).detach();
     }
@@ -252,6 +259,12 @@ fn tell(outlet: &Outlet, lane: Lane, message: &ToClient) {
     } else if outlet.push(lane, frame.into()) {
         outlet.wake();
     }
+}
+
+/// Lets other threads run after each part of the work. The system may let one that always has work run for
+/// milliseconds, and whoever carries what people say would wait for them.
+fn give_way() {
+    std::thread::yield_now();
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

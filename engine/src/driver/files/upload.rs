@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::download::Download;
-use super::{Transfer, lock, remove, tell};
+use super::{Transfer, give_way, lock, remove, tell};
 use crate::driver::outlet::{Lane, Outlet};
 use crate::driver::server::Shared;
 use crate::error::Violation;
@@ -139,6 +139,7 @@ impl Upload {
             };
             if !bytes.is_empty() {
                 self.write(shared, receiving.as_deref_mut(), &bytes);
+                give_way();
             }
             if let Some(order) = order {
                 self.obey(shared, &mut receiving, order);
@@ -155,14 +156,12 @@ impl Upload {
         let Some(receiving) = receiving else {
             return;
         };
-        for part in bytes {
-            if let Err(fault) = receiving.write(part) {
-                let feed = lock(&self.state).feed.take();
-                if let Some(feed) = feed {
-                    feed.outlet.transfers.stop(feed.transfer);
-                    shared.tell([Input::File(FileNews::Failed(self.blob, fault))]);
-                }
-                break;
+        let parts: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+        if let Err(fault) = receiving.write(&parts) {
+            let feed = lock(&self.state).feed.take();
+            if let Some(feed) = feed {
+                feed.outlet.transfers.stop(feed.transfer);
+                shared.tell([Input::File(FileNews::Failed(self.blob, fault))]);
             }
         }
         let upto = receiving.offset();
@@ -172,7 +171,7 @@ impl Upload {
         if let Some(feed) = &mut state.feed {
             feed.inflow.confirm(upto);
             // Waking both ends for each chunk would cost more than the chunks.
-            if is_last || upto - feed.told >= limits::CREDIT_STEP {
+            if is_last || upto - feed.told >= limits::TRANSFER_STEP {
                 feed.told = upto;
                 let transfer = feed.transfer;
                 let received = ToClient::Received { transfer, upto };

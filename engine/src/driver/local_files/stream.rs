@@ -9,7 +9,7 @@ use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _}
 use super::refused;
 use crate::limits;
 use crate::model::{Code, Refusal};
-use crate::port::{BoxFuture, Sink, Source};
+use crate::port::{BoxFuture, MakeBytes, Sink, Source};
 
 /// Something to read from.
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -154,9 +154,9 @@ impl Sink for StreamSink {
         Box::pin(async { Ok(()) })
     }
 
-    fn write(&mut self, bytes: Vec<Vec<u8>>) -> BoxFuture<'_, Result<u64, Refusal>> {
+    fn write(&mut self, make: MakeBytes) -> BoxFuture<'_, Result<u64, Refusal>> {
         Box::pin(async move {
-            for bytes in bytes {
+            for bytes in blocking::unblock(make).await? {
                 self.writer.write_all(&bytes).await.map_err(fault)?;
                 self.hasher.update(&bytes);
             }

@@ -524,6 +524,41 @@ fn who_reads_what_comes_in_learns_that_it_was_given_up() {
 }
 
 #[test]
+fn the_first_file_of_a_direct_conversation_is_told_and_read_while_it_comes() {
+    let mut house = House::new();
+    let (ann, bob, eve) = (
+        house.register("ann"),
+        house.register("bob"),
+        house.register("eve"),
+    );
+    let id = house.new_id();
+    let (blob, transfer) = house.begin(ann, "@bob", id, 100);
+    assert_eq!(house.incoming(bob), ["ann a.txt"]);
+    assert!(house.incoming(eve).is_empty());
+    let phone = house.log_in_from("bob", "phone");
+    assert_eq!(house.incoming(phone), ["ann a.txt"]);
+    house.done();
+    house.fetch(eve, blob);
+    assert_eq!(house.answered(eve), ["no_such_blob"]);
+    house.fetch(bob, blob);
+    assert!(matches!(house.reply(bob), Answer::Fetching(_)));
+    assert_eq!(house.done(), ["open 0-100", "start"]);
+    house.finish(ann, transfer);
+    assert_eq!(house.answered(ann), ["entered 1"]);
+    assert!(house.heard(bob)[0].contains("a.txt"));
+
+    // One that is given up is told to be.
+    let id = house.new_id();
+    house.begin(ann, "@eve", id, 100);
+    house.mail.clear();
+    house.ask(ann, Request::Abandon { id });
+    assert_eq!(house.incoming(eve), ["ann a.txt over"]);
+    // Notes to oneself are nobody's business.
+    house.upload(ann, "@ann", SendId([9; 16]), 100);
+    assert!(house.incoming(bob).is_empty() && house.incoming(eve).is_empty());
+}
+
+#[test]
 fn an_upload_that_nobody_goes_on_with_expires() {
     let mut house = House::new();
     let ann = house.register("ann");

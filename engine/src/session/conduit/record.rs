@@ -42,8 +42,7 @@ impl Rekey {
         out: &mut Vec<u8>,
         now: Time,
     ) -> Result<(), Error> {
-        let sealed = channel.records_sealed() - self.first_record;
-        let is_due = sealed + 1 >= self.records || now.since(self.since) >= self.after;
+        let is_due = self.is_due(channel, now);
         if is_due {
             content.extend_from_slice(&REKEY_FRAME);
         }
@@ -55,6 +54,26 @@ impl Rekey {
             self.since = now;
         }
         Ok(())
+    }
+
+    /// Seals a frame that fills a record, which saves a copy of it.
+    pub(super) fn seal_alone(
+        &mut self,
+        channel: &mut Channel,
+        frame: &[u8],
+        out: &mut Vec<u8>,
+        now: Time,
+    ) -> Result<(), Error> {
+        if self.is_due(channel, now) {
+            return self.seal(channel, &mut frame.to_vec(), out, now);
+        }
+        channel.seal(frame, out)
+    }
+
+    /// Whether the next record is the last one with this key.
+    fn is_due(&self, channel: &Channel, now: Time) -> bool {
+        let sealed = channel.records_sealed() - self.first_record;
+        sealed + 1 >= self.records || now.since(self.since) >= self.after
     }
 }
 
@@ -94,6 +113,15 @@ pub(super) fn open_record(
         }
     }
     Ok(Some(2 + length))
+}
+
+/// How many bytes a record lacks whose beginning this is; at first those of its length.
+pub(super) fn missing_of(bytes: &[u8]) -> usize {
+    let length = match bytes.first_chunk() {
+        Some(length) => 2 + usize::from(u16::from_be_bytes(*length)),
+        None => 2,
+    };
+    length.saturating_sub(bytes.len()).max(1)
 }
 
 /// Whether a record's content, which must be whole frames, ends with the announcement of a new key.
