@@ -22,7 +22,11 @@ static chat_verdict seen(void *instance, const chat_host *host, const chat_plugi
     fprintf(self->file, "%s %s %llu %llu %llu %s\n", VERSION, event->conversation, (unsigned long long)event->prev,
             (unsigned long long)event->seq, (unsigned long long)self->seen, event->text ? event->text : "-");
     fflush(self->file);
+#if defined(DEFERS)
+    return CHAT_DEFER;
+#else
     return CHAT_PASS;
+#endif
 }
 
 static chat_status init(const chat_host *host, void **instance)

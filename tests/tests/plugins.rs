@@ -477,6 +477,54 @@ fn an_observer_goes_on_where_it_was_after_a_crash_of_the_server() {
     assert_eq!(ann.leave(), 0);
 }
 
+/// Nobody waits for what an observer says later.
+#[test]
+fn an_observer_that_defers_is_told_and_goes_on() {
+    let plugins = Plugins::configured("");
+    let log = plugins.path("seen.txt");
+    plugins.configure(&format!("[plugin.observer]\npath = '{}'\n", log.display()));
+    drop_in(&plugins, &observer(&plugins, "v1", &["DEFERS"]));
+    let server = start(&plugins);
+    let mut ann = Device::new(&server, "ann").login();
+    for label in ["one", "two"] {
+        ann.send("lobby", label, label);
+        ann.acked(label);
+        until("it is seen", || {
+            fs::read_to_string(&log).is_ok_and(|text| text.contains(label))
+        });
+    }
+    server.process().says(&[
+        "observer",
+        "its observer deferred",
+        "nobody waits for its answer",
+    ]);
+    until("it is caught up", || {
+        list(&server)["observer"]["behind"] == 0
+    });
+    assert_eq!(ann.leave(), 0);
+}
+
+/// Also those that only looked whether a file can be loaded.
+#[test]
+fn no_process_of_a_plugin_stays_behind_when_it_has_ended() {
+    let plugins = Plugins::configured("");
+    plugins.add_file(&hostile(&plugins, "filter", &[]));
+    plugins.add_file(&hostile(&plugins, "broken", &["CRASH", "IN_INIT"]));
+    let server = start(&plugins);
+    for _ in 0..3 {
+        let ran = server.operate(&["plugin", "reload", "filter"]);
+        assert_eq!(ran.code, 0, "{}", ran.errors);
+    }
+    let states = |dead: bool| {
+        let mut children = children(&server);
+        children.retain(|pid| is_dead(pid) == Some(dead));
+        children.len()
+    };
+    until("one runs, and none is left of the others", || {
+        (states(false), states(true)) == (1, 0)
+    });
+}
+
 #[test]
 fn what_the_server_does_for_plugins_works_from_hooks_and_from_their_own_threads() {
     let plugins = Plugins::configured("[plugin.services]\ndeadline_ms = 1000\n");
@@ -785,17 +833,26 @@ fn server_run(server: &Server, args: &[&str]) -> Ran {
 
 /// The helper processes of a server.
 fn helpers(server: &Server) -> Vec<String> {
+    // One that has ended is waited for by its reader a moment later.
+    let mut found = children(server);
+    found.retain(|pid| is_dead(pid) == Some(false));
+    found
+}
+
+fn children(server: &Server) -> Vec<String> {
     let pid = server.process().pid();
     let mut found = Vec::new();
     for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
         let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
         found.extend(children.split_whitespace().map(str::to_owned));
     }
-    // One that has ended is waited for by its reader a moment later.
-    found.retain(|pid| {
-        fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
-    });
     found
+}
+
+/// Whether a process has ended and nobody has asked how; `None` when it is gone.
+fn is_dead(pid: &str) -> Option<bool> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.contains(") Z "))
 }
 
 fn until(what: &str, mut holds: impl FnMut() -> bool) {

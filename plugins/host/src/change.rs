@@ -324,13 +324,13 @@ impl Shared {
     ) {
         if desk.closing {
             if let Ok(launched) = launched {
-                launched.process.kill();
+                launched.process.discard(desk);
             }
             return;
         }
         let Some(slot) = desk.slots.get_mut(&id) else {
             if let Ok(launched) = launched {
-                launched.process.kill();
+                launched.process.discard(desk);
             }
             return;
         };
@@ -361,7 +361,7 @@ impl Shared {
             None => slot.seat.is_none() && slot.state == State::Restarting,
         };
         if !wanted {
-            launched.process.kill();
+            launched.process.discard(desk);
             return;
         }
         let coming = Coming {

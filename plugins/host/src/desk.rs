@@ -267,10 +267,14 @@ impl Desk {
     }
 
     fn judge_observer(&mut self, id: SlotId, answer: &Answer) {
-        if answer.verdict < 0 {
-            let why = format!("its observer reported a fault ({})", answer.verdict);
-            self.fault(id, &why);
-        }
+        let why = match answer.verdict {
+            ..0 => format!("its observer reported a fault ({})", answer.verdict),
+            abi::CHAT_DEFER => {
+                "its observer deferred an event, and nobody waits for its answer".to_owned()
+            }
+            _ => return,
+        };
+        self.fault(id, &why);
     }
 
     pub(crate) fn observer(&mut self, id: SlotId) -> Option<&mut crate::slot::Observer> {

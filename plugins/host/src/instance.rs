@@ -22,6 +22,7 @@ use chat_plugin_abi as abi;
 use crate::frame::{About, Answer, Config, Start, Wish};
 use crate::given::Plugin;
 use crate::shown::{Field, Shown};
+use crate::slot::decides;
 use crate::table;
 
 /// Where an instance's wishes go.
@@ -353,7 +354,8 @@ impl Host {
         let Some(call) = calls.current.take() else {
             return Outcome::Answer(fault());
         };
-        if verdict != abi::CHAT_DEFER {
+        // Nobody waits for an observer, so nothing would ever take its event back.
+        if verdict != abi::CHAT_DEFER || !decides(call.event.hook) {
             return Outcome::Answer(call.answer(verdict));
         }
         if let Some(verdict) = call.early {

@@ -6,12 +6,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::{SendFlags, send};
 
+use crate::desk::Desk;
 use crate::frame::{About, Down, Frames, Stage, Start, Up, Wish};
 use crate::instance::lock;
 use crate::limits;
@@ -80,6 +81,12 @@ impl Process {
         let _ = lock(&self.child).kill();
     }
 
+    /// Ends one that nobody reads. It is let go of outside of the desk, since that waits for its end.
+    pub(crate) fn discard(self: Arc<Self>, desk: &mut Desk) {
+        self.kill();
+        desk.dirty.push(self);
+    }
+
     /// How it ended; it is made to end if it did not.
     pub(crate) fn wait(&self) -> Option<ExitStatus> {
         // Its end of the socket is closed a moment before it is gone.
@@ -103,6 +110,15 @@ impl Process {
             }
             thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+/// None outlives whoever could ask how it ended, and none stays behind as a dead process.
+impl Drop for Process {
+    fn drop(&mut self) {
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 

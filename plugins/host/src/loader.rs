@@ -55,8 +55,8 @@ impl Shared {
         let capabilities = about.capabilities & settings.capabilities;
         self.with(|desk| {
             let Some(slot) = desk.slots.get_mut(&id) else {
-                if let Made::Helper(launched) = &made {
-                    launched.process.kill();
+                if let Made::Helper(launched) = made {
+                    launched.process.discard(desk);
                 }
                 return;
             };

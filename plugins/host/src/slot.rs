@@ -385,6 +385,11 @@ impl Slot {
     }
 }
 
+/// Whether somebody waits for what a hook answers. Those that are only told have the higher numbers.
+pub(crate) const fn decides(hook: u32) -> bool {
+    hook < abi::CHAT_HOOK_ENTRY_POST
+}
+
 /// Names of hooks in logs and lists.
 pub(crate) fn hook_name(hook: u32) -> &'static str {
     match hook {
