@@ -89,7 +89,9 @@ int main(void)
     for (int i = 0; i < 20; i++) {
         CHECK_OK(chat_client_new(&options, &client));
         CHECK_OK(chat_client_connect(client, NULL));
-        CHECK_OK(chat_client_send(client, "lobby", "on the way", NULL, NULL));
+        /* The server may already have refused it, with too many logins of those before under way. */
+        chat_status sent = chat_client_send(client, "lobby", "on the way", NULL, NULL);
+        CHECK(sent == CHAT_OK || sent == CHAT_CLOSED);
         if (i % 3 == 1)
             usleep((useconds_t)(i * 500));
         CHECK_OK(chat_client_free(client));

@@ -167,7 +167,7 @@ int main(void)
     thread = begin_to_wait(&result);
     CHECK_OK(chat_client_close(client, 1000));
     pthread_join(thread, NULL);
-    CHECK_OK(result);
+    CHECK_IS(result, CHAT_CLOSED);
     CHECK_IS(chat_client_next_event(client, -1, &event), CHAT_CLOSED);
     CHECK(readable(fd, 0));
     CHECK_OK(chat_client_close(client, 0));

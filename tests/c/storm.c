@@ -55,7 +55,7 @@ static void keep_most(atomic_long *most, long value)
 struct play {
     chat_client *client;
     atomic_int gone, connected, frees;
-    uint64_t random;
+    uint64_t random, seed;
 };
 
 static void on_wake(void *user)
@@ -97,8 +97,8 @@ static void *take(void *user)
 static void *end(void *user)
 {
     struct play *play = user;
-    /* A state of its own: the one that takes draws from the other. */
-    uint64_t random = play->random ^ UINT64_C(0x2545f4914f6cdd1d);
+    /* A state of its own. */
+    uint64_t random = play->seed ^ UINT64_C(0x2545f4914f6cdd1d);
     for (int i = 0; i < 3; i++)
         next_random(&random);
     if (next_random(&random) % 2 == 0)
@@ -136,6 +136,7 @@ static void play_once(int number, struct play *play)
     play->random = (seed + (uint64_t)number) * UINT64_C(0x9e3779b97f4a7c15) | 1;
     for (int i = 0; i < 8; i++)
         next_random(&play->random);
+    play->seed = play->random;
     chat_client_options options;
     CHECK_OK(chat_client_options_init(&options, sizeof options));
     uint64_t kind = next_random(&play->random) % 8;

@@ -514,6 +514,11 @@ impl Story {
             if missing == 0 {
                 return;
             }
+            // Clocks that are hours apart would have all of it refused, too.
+            self.world.server.wrong = 0;
+            for device in &mut self.world.devices {
+                device.wrong = 0;
+            }
             for _ in 0..missing {
                 let device = self.rng.usize(0..self.owners.len());
                 self.say(device, Place::Lobby);
