@@ -3,29 +3,9 @@
  * valgrind: it would only look at the same thing a hundred times slower.
  */
 #include "check.h"
+#include "usage.h"
 
-#include <dirent.h>
 #include <poll.h>
-
-static long resident_kib(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    long pages = 0, resident = 0;
-    CHECK(file && fscanf(file, "%ld %ld", &pages, &resident) == 2);
-    fclose(file);
-    return resident * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
-static int descriptors(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    CHECK(folder != NULL);
-    int count = 0;
-    while (readdir(folder))
-        count++;
-    closedir(folder);
-    return count;
-}
 
 static chat_server *server;
 

@@ -3,17 +3,9 @@
  * valgrind: sealing twelve megabytes takes it so long that links look dead.
  */
 #include "check.h"
+#include "usage.h"
 
 enum { MESSAGES = 6000, SIZE = 2000 };
-
-static long resident_kib(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    long pages = 0, resident = 0;
-    CHECK(file && fscanf(file, "%ld %ld", &pages, &resident) == 2);
-    fclose(file);
-    return resident * (sysconf(_SC_PAGESIZE) / 1024);
-}
 
 int main(void)
 {

@@ -8,9 +8,9 @@
  * valgrind: its threads take turns, so that hardly any moment is random.
  */
 #include "check.h"
+#include "usage.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -187,26 +187,6 @@ static void storm(int until)
     for (int i = 0; i < WORKERS; i++)
         pthread_join(workers[i], NULL);
     atomic_store(&turn, until);
-}
-
-static long resident_kib(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    long pages = 0, resident = 0;
-    CHECK(file && fscanf(file, "%ld %ld", &pages, &resident) == 2);
-    fclose(file);
-    return resident * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
-static int descriptors(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    CHECK(folder != NULL);
-    int count = 0;
-    while (readdir(folder))
-        count++;
-    closedir(folder);
-    return count;
 }
 
 /* Listens and never answers; with a full backlog, it does not even take connections. */
