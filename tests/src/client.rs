@@ -245,6 +245,23 @@ impl Client {
         answer
     }
 
+    /// Waits until a transfer is done, for as long as it goes on.
+    ///
+    /// # Panics
+    ///
+    /// When it was refused, or stands still.
+    pub fn transferred(&self, label: &str) -> Value {
+        loop {
+            let line = self.expect(&format!("more of {label}"), |line| {
+                line["ref"] == label && line["type"] != "queued"
+            });
+            if line["type"] != "progress" {
+                assert_eq!(line["type"], "ack", "{line}");
+                return line;
+            }
+        }
+    }
+
     /// Waits until what was told with this label is refused with this code.
     ///
     /// # Panics
