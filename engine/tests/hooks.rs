@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chat_engine::port::{
     Ask, BoxFuture, FromHooks, HookSet, Hooks, LogView, News, NoticeOut, NoticeTo, PluginName,
-    Question, Say, Subscriptions, Verdict,
+    Question, Say, Subscriptions, Verdict, Workplace,
 };
 use chat_engine::{
     AccountName, Admin, AdminAnswer, Body, Client, ClientConfig, Code, Command, CommandItem,
@@ -119,7 +119,7 @@ impl Hooks for House {
         }
     }
 
-    fn run(self: Arc<Self>, log: LogView) -> BoxFuture<'static, ()> {
+    fn run(self: Arc<Self>, log: LogView, _: Arc<dyn Workplace>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             self.observe(&log).await;
             while let Ok(work) = self.work.1.recv().await {

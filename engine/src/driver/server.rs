@@ -20,12 +20,14 @@ use super::outlet::{Lane, Outlet};
 use super::random::OsRandom;
 use super::server_link;
 use super::sockets::{Listener, Sockets};
+use super::workplace::Lent;
 use crate::hub::{Effect, Hub, Input, Load, Loaded};
 use crate::id::{LinkId, Ticket};
 use crate::limits;
 use crate::model::{AdminAnswer, Code, Refusal, Time, ToClient};
 use crate::port::{
-    Ask, Blobs, BoxFuture, Committed, FromHooks, HookSet, Hooks, News, Random, Store, Write,
+    Ask, Blobs, BoxFuture, Committed, FromHooks, HookSet, Hooks, News, Random, Store, Workplace,
+    Write,
 };
 use crate::secure::{self, StaticKey};
 use crate::wire;
@@ -48,7 +50,7 @@ pub(crate) struct Shared {
     passwords: Semaphore,
     /// Seeds of handshakes, drawn many at a time: one system call each would show.
     seeds: Mutex<Vec<[u8; 32]>>,
-    stopped: async_lock::OnceCell<()>,
+    stopped: Arc<async_lock::OnceCell<()>>,
 }
 
 #[derive(Default)]
@@ -88,7 +90,7 @@ impl Shared {
             next_admin: AtomicU64::new(1),
             passwords: Semaphore::new(limits::PASSWORD_WORKERS),
             seeds: Mutex::default(),
-            stopped: async_lock::OnceCell::new(),
+            stopped: Arc::default(),
         }))
     }
 
@@ -139,6 +141,15 @@ impl Shared {
 
     pub(crate) async fn stopped(&self) {
         self.stopped.wait().await;
+    }
+
+    /// What the port of hooks may use.
+    pub(crate) fn lend(&self) -> Arc<dyn Workplace> {
+        Arc::new(Lent {
+            crew: Arc::clone(&self.crew),
+            sockets: Arc::clone(&self.sockets),
+            stopped: Arc::clone(&self.stopped),
+        })
     }
 
     /// Serves a stream in a task of its own.

@@ -28,8 +28,16 @@ pub(crate) struct Desk {
     pub(crate) asked: Slab<Asked>,
     pub(crate) chains: HashMap<u32, Arc<[SlotId]>>,
     pub(crate) commands: HashMap<String, SlotId>,
-    /// Seats in this process that have something to do.
+    /// Seats in this process that a worker is to call.
     pub(crate) runnable: VecDeque<SeatId>,
+    /// Seats in this process that the server's own threads are to call.
+    pub(crate) prompt: VecDeque<SeatId>,
+    /// There is a task that does so. It is the one of this number: one whose thread is kept has a successor.
+    pub(crate) caller: Option<u64>,
+    /// The seat that it is in.
+    pub(crate) caller_in: Option<SeatId>,
+    /// How many have been kept so far.
+    pub(crate) kept: u64,
     /// Seats whose helper is to get what was collected for it.
     pub(crate) due: Vec<SeatId>,
     /// Helpers that have bytes to be sent.
@@ -101,7 +109,7 @@ impl Desk {
             Place::Local(_) => {
                 seat.queue.push_back(call);
                 if !seat.busy && seat.queue.len() == 1 {
-                    self.runnable.push_back(id);
+                    self.line_up(id);
                 }
             }
             Place::Helper(process) => match call.what.is_answered() {
@@ -120,6 +128,15 @@ impl Desk {
             },
         }
         Ok(())
+    }
+
+    /// Has an instance in this process called soon.
+    pub(crate) fn line_up(&mut self, id: SeatId) {
+        let is_prompt = self.seats.get(&id).is_some_and(Seat::is_prompt);
+        match is_prompt && self.caller.is_some() {
+            true => self.prompt.push_back(id),
+            false => self.runnable.push_back(id),
+        }
     }
 
     /// The call at the head of an instance's queue came back.
