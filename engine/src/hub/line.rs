@@ -324,13 +324,12 @@ impl Hub {
 
 /// The body after a verdict.
 fn revised(ask: Arc<EntryAsk>, verdict: Verdict) -> Result<Body, Refusal> {
-    let is_readable = ask.text().is_some();
     // Whoever was asked has mostly let go of it.
     let take = |ask: Arc<EntryAsk>| {
         Arc::try_unwrap(ask).map_or_else(|ask| ask.body.clone(), |ask| ask.body)
     };
     match verdict {
-        Verdict::Modified(data) if is_readable => {
+        Verdict::Modified(data) if ask.text().is_some() => {
             let mut body = take(ask);
             body.data = match body.kind {
                 Kind::FILE => renamed(&body, &data)?,

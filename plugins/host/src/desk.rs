@@ -46,6 +46,8 @@ pub(crate) struct Desk {
     pub(crate) given_up: HashSet<SeatId>,
     /// For the engine.
     pub(crate) out: Vec<FromHooks>,
+    /// Events that are over.
+    pub(crate) blanks: Vec<Arc<Shown>>,
     /// Observers have something to read, or are ready for more.
     pub(crate) wake_observers: bool,
     pub(crate) online: HashSet<AccountName>,
@@ -261,7 +263,11 @@ impl Desk {
 
     fn finish(&mut self, id: SlotId, what: What, answer: Answer) {
         match what {
-            What::Ask { key, .. } => self.answered(id, key, answer),
+            What::Ask { key, shown } => {
+                // With it, the last filter of a chain lets go of it.
+                drop(shown);
+                self.answered(id, key, answer);
+            }
             What::Observe { pos, .. } => {
                 self.judge_observer(id, &answer);
                 if let Some(observer) = self.observer(id) {

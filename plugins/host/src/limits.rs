@@ -77,6 +77,11 @@ pub(crate) const REPLIES: usize = 64;
 pub(crate) const CAREFUL_CALLS: u32 = 4096;
 /// Entries and notices of a plugin that wait for the engine.
 pub(crate) const SAYS: usize = 256;
+/// Events that are over, whose memory the next ones take: a batch or two. Memory that is given back dozens at a
+/// time is slow to be had again.
+pub(crate) const BLANKS: usize = 64;
+/// Bytes of texts of such an event; what long texts took is given back.
+pub(crate) const BLANK_BYTES: usize = 1024;
 /// Longest reason of a refusal: a line.
 pub(crate) const REASON_BYTES: usize = 200;
 /// Longest line that a plugin writes into the log.

@@ -23,6 +23,7 @@ use crate::frame::{Answer, Frames, Up, Wish};
 use crate::instance::{Outcome, lock};
 use crate::launch::{Process, how};
 use crate::limits;
+use crate::shown::Shown;
 use crate::slot::{Place, SeatId, SlotId, State, What};
 
 /// A helper does not keep to what is agreed.
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) idle: AtomicUsize,
     workers: AtomicUsize,
     outbox: Mutex<Vec<FromHooks>>,
+    /// Events that are over, for those to come.
+    blanks: Mutex<Vec<Arc<Shown>>>,
     pub(crate) said: Event,
     /// The log has grown: observers have something to read, by and by.
     pub(crate) tail: Event,
@@ -89,6 +92,7 @@ impl Shared {
             idle: AtomicUsize::new(0),
             workers: AtomicUsize::new(0),
             outbox: Mutex::default(),
+            blanks: Mutex::default(),
             said: Event::new(),
             tail: Event::new(),
             urgent: Event::new(),
@@ -151,10 +155,11 @@ impl Shared {
     /// Questions of the engine. On its thread they are written down, and sent where a helper is to answer;
     /// nobody is called, and nothing is waited for.
     pub(crate) fn put_asks(&self, asks: Vec<Ask>) {
+        let mut blanks = lock(&self.blanks);
         let asks: Vec<(Ask, Option<Asking>)> = asks
             .into_iter()
             .map(|ask| {
-                let asking = asking(&ask.question);
+                let asking = asking(&ask.question, &mut blanks);
                 (ask, asking)
             })
             .collect();
@@ -168,6 +173,9 @@ impl Shared {
             self.call_caller();
             return;
         };
+        blanks.append(&mut desk.blanks);
+        blanks.truncate(limits::BLANKS);
+        drop(blanks);
         self.take_asks(&mut desk);
         for (ask, asking) in asks {
             desk.begin(ask, asking);
