@@ -61,19 +61,19 @@ impl House {
             },
             Question::Command(ask) => {
                 let dice = PluginName::new("dice").unwrap();
-                self.say(FromHooks::Notice(NoticeOut {
+                self.say(FromHooks::Notice(Box::new(NoticeOut {
                     plugin: dice.clone(),
                     to: NoticeTo::Link(ask.link),
                     text: format!("you rolled {}", ask.args),
                     about: ask.conversation.map(Target::Conversation),
-                }));
-                self.say(FromHooks::Say(Say {
+                })));
+                self.say(FromHooks::Say(Box::new(Say {
                     plugin: dice,
                     token: 1,
                     target: Target::Conversation(ask.conversation.unwrap()),
                     id: None,
                     body: Body::text(&format!("{} rolls", ask.from_name), None),
-                }));
+                })));
                 Verdict::Handled
             }
             _ => Verdict::Pass,

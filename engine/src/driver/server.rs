@@ -220,6 +220,8 @@ pub(crate) async fn run_hub(shared: Arc<Shared>, mut hub: Hub) {
     let mut said = hooks.as_ref().map(|hooks| hooks.next());
     let mut timer = Timer::never();
     let mut armed: Option<Time> = None;
+    // Two that take turns, as making a large one anew for each batch would show.
+    let mut inputs = Vec::new();
     while !driver.drained {
         if let Some(due) = hub.poll_timeout()
             && armed.is_none_or(|armed| due < armed)
@@ -227,7 +229,8 @@ pub(crate) async fn run_hub(shared: Arc<Shared>, mut hub: Hub) {
             timer.set_at(shared.clock.instant(due));
             armed = Some(due);
         }
-        let woken = poll_fn(|cx| shared.poll_hub(cx, &mut tail, &mut said, &mut timer)).await;
+        let woken =
+            poll_fn(|cx| shared.poll_hub(cx, &mut inputs, &mut tail, &mut said, &mut timer)).await;
         let now = shared.clock.now();
         if let Some(committed) = woken.committed {
             tail = store.next();
@@ -252,7 +255,7 @@ pub(crate) async fn run_hub(shared: Arc<Shared>, mut hub: Hub) {
                 hub.handle(Input::Hooks(from_hooks), now, &mut driver.effects);
             }
         }
-        for input in woken.inputs {
+        for input in inputs.drain(..) {
             let (sent, gone) = match &input {
                 Input::Frame { link, .. } => (Some(*link), None),
                 Input::Gone { link, .. } => (None, Some(*link)),
@@ -283,7 +286,6 @@ pub(crate) async fn run_hub(shared: Arc<Shared>, mut hub: Hub) {
 }
 
 struct Woken {
-    inputs: Vec<Input>,
     committed: Option<Vec<Committed>>,
     said: Option<Vec<FromHooks>>,
     due: bool,
@@ -293,6 +295,7 @@ impl Shared {
     fn poll_hub(
         &self,
         cx: &mut Context<'_>,
+        inputs: &mut Vec<Input>,
         tail: &mut BoxFuture<'_, Vec<Committed>>,
         said: &mut Option<BoxFuture<'_, Vec<FromHooks>>>,
         timer: &mut Timer,
@@ -307,13 +310,12 @@ impl Shared {
         };
         let due = Pin::new(timer).poll(cx).is_ready();
         let mut inbox = lock(&self.inbox);
-        let inputs = std::mem::take(&mut inbox.inputs);
+        std::mem::swap(&mut inbox.inputs, inputs);
         if inputs.is_empty() && committed.is_none() && said.is_none() && !due {
             inbox.waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
         Poll::Ready(Woken {
-            inputs,
             committed,
             said,
             due,
@@ -389,7 +391,7 @@ impl HubDriver<'_> {
         }
         drop(outlets);
         if !self.writes.is_empty() {
-            self.shared.store.submit(std::mem::take(&mut self.writes));
+            self.shared.store.submit(&mut self.writes);
         }
         if let Some(hooks) = &self.shared.hooks {
             if !self.asks.is_empty() {

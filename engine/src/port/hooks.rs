@@ -351,9 +351,9 @@ pub enum FromHooks {
     /// were asked.
     Subscriptions(Subscriptions),
     /// A plugin says something.
-    Say(Say),
+    Say(Box<Say>),
     /// A plugin tells something to some alone; not logged.
-    Notice(NoticeOut),
+    Notice(Box<NoticeOut>),
 }
 
 /// An entry of a plugin. It is sent by the account `plugin.NAME`, which is made when it is needed, passes

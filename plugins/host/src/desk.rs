@@ -226,9 +226,15 @@ impl Desk {
         let Some(Place::Local(local)) = self.seats.get(&seat_id).map(|seat| &seat.place) else {
             return;
         };
-        let answered = std::mem::take(&mut *lock(&local.answered));
-        for (call, nanos, answer) in answered {
+        let local = Arc::clone(local);
+        let mut answered = std::mem::take(&mut *lock(&local.answered));
+        for (call, nanos, answer) in answered.drain(..) {
             self.done(seat_id, call, nanos, answer);
+        }
+        // What held them serves the next turn, unless somebody else was there meanwhile.
+        let mut next = lock(&local.answered);
+        if next.capacity() == 0 {
+            *next = answered;
         }
     }
 

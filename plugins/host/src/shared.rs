@@ -40,8 +40,7 @@ pub(crate) struct Shared {
     pub(crate) idle: AtomicUsize,
     workers: AtomicUsize,
     outbox: Mutex<Vec<FromHooks>>,
-    /// Events that are over, for those to come.
-    blanks: Mutex<Vec<Arc<Shown>>>,
+    arrivals: Mutex<Arrivals>,
     pub(crate) said: Event,
     /// The log has grown: observers have something to read, by and by.
     pub(crate) tail: Event,
@@ -63,6 +62,14 @@ pub(crate) struct Inbox {
     /// There are calls at the desk for a worker.
     kick: bool,
     pub(crate) caller: Caller,
+}
+
+/// What the hub's thread needs to take questions apart. Kept, as making it anew for each batch would show.
+#[derive(Debug, Default)]
+struct Arrivals {
+    prepared: Vec<(Ask, Option<Asking>)>,
+    /// Events that are over, for those to come.
+    blanks: Vec<Arc<Shown>>,
 }
 
 /// What the task does that calls filters on the server's own threads.
@@ -92,7 +99,7 @@ impl Shared {
             idle: AtomicUsize::new(0),
             workers: AtomicUsize::new(0),
             outbox: Mutex::default(),
-            blanks: Mutex::default(),
+            arrivals: Mutex::default(),
             said: Event::new(),
             tail: Event::new(),
             urgent: Event::new(),
@@ -115,7 +122,11 @@ impl Shared {
     /// Leaves the desk: sends, tells and wakes.
     pub(crate) fn settle(&self, mut desk: MutexGuard<'_, Desk>) {
         let dirty = desk.pack();
-        let out = std::mem::take(&mut desk.out);
+        // The desk keeps what held them.
+        let speaks = !desk.out.is_empty();
+        if speaks {
+            lock(&self.outbox).append(&mut desk.out);
+        }
         let urgent = std::mem::take(&mut desk.wake_observers);
         let chores = std::mem::take(&mut desk.chores);
         let runnable = !desk.runnable.is_empty() && self.idle.load(Ordering::Acquire) > 0;
@@ -123,8 +134,7 @@ impl Shared {
         // A clock that ticks sees for itself.
         let clock = std::mem::take(&mut desk.clock_rests);
         drop(desk);
-        if !out.is_empty() {
-            lock(&self.outbox).extend(out);
+        if speaks {
             self.said.notify(usize::MAX);
         }
         for process in &dirty {
@@ -155,31 +165,29 @@ impl Shared {
     /// Questions of the engine. On its thread they are written down, and sent where a helper is to answer;
     /// nobody is called, and nothing is waited for.
     pub(crate) fn put_asks(&self, asks: Vec<Ask>) {
-        let mut blanks = lock(&self.blanks);
-        let asks: Vec<(Ask, Option<Asking>)> = asks
-            .into_iter()
-            .map(|ask| {
-                let asking = asking(&ask.question, &mut blanks);
-                (ask, asking)
-            })
-            .collect();
+        let mut arrivals = lock(&self.arrivals);
+        let Arrivals { prepared, blanks } = &mut *arrivals;
+        for ask in asks {
+            let asking = asking(&ask.question, blanks);
+            prepared.push((ask, asking));
+        }
         let desk = match self.desk.try_lock() {
             Ok(desk) => Some(desk),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         };
         let Some(mut desk) = desk else {
-            lock(&self.inbox).asks.extend(asks);
+            lock(&self.inbox).asks.append(prepared);
             self.call_caller();
             return;
         };
         blanks.append(&mut desk.blanks);
         blanks.truncate(limits::BLANKS);
-        drop(blanks);
         self.take_asks(&mut desk);
-        for (ask, asking) in asks {
+        for (ask, asking) in prepared.drain(..) {
             desk.begin(ask, asking);
         }
+        drop(arrivals);
         self.settle(desk);
     }
 
