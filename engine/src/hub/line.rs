@@ -237,7 +237,7 @@ impl Hub {
                     origin,
                 };
                 // Much may have happened since: who was put out meanwhile says nothing any more.
-                let guards = self.admit(&candidate)?;
+                let guards = self.admit_again(&candidate)?;
                 let append = self.append_of(candidate, guards);
                 append.ok_or_else(|| Code::Internal.into())
             }),
