@@ -220,6 +220,9 @@ impl ServerDriver {
     /// Works on this thread until the server is drained. It costs less than [`run`](Self::run) on a thread
     /// of its own, as it waits at the sockets without a reactor in between. Each thread that runs a clone
     /// of it adds a core; one that is not needed sleeps.
+    ///
+    /// Filters of this process are called here, too. One that never returns keeps the thread: another one works
+    /// in its place, but this function does not return either.
     pub fn run_on_thread(self) {
         self.shared.crew.work();
     }

@@ -23,7 +23,7 @@ impl Shared {
         let Some(workplace) = self.workplace.get() else {
             return;
         };
-        let number = desk.kept;
+        let number = desk.next_id();
         desk.caller = Some(number);
         lock(&self.inbox).caller = Caller::Works(true);
         let shared = Arc::clone(self);
@@ -48,12 +48,11 @@ impl Shared {
             self.take_asks(&mut desk);
             while let Some(id) = desk.prompt.pop_front() {
                 desk.caller_in = Some(id);
-                let Some(back) = self.run(desk, id, What::is_ask) else {
-                    workplace.give_back();
-                    return Poll::Ready(());
-                };
-                desk = back;
+                let returned = self.run(desk, id, What::is_ask);
+                desk = returned.unwrap_or_else(|| lock(&self.desk));
                 if desk.caller != Some(number) {
+                    // It has a successor, and so has its thread.
+                    desk.kept = desk.kept.saturating_sub(1);
                     self.settle(desk);
                     workplace.give_back();
                     return Poll::Ready(());

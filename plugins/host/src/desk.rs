@@ -36,8 +36,8 @@ pub(crate) struct Desk {
     pub(crate) caller: Option<u64>,
     /// The seat that it is in.
     pub(crate) caller_in: Option<SeatId>,
-    /// How many have been kept so far.
-    pub(crate) kept: u64,
+    /// Callers whose threads are kept now.
+    pub(crate) kept: usize,
     /// Seats whose helper is to get what was collected for it.
     pub(crate) due: Vec<SeatId>,
     /// Helpers that have bytes to be sent.

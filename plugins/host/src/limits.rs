@@ -61,8 +61,8 @@ pub(crate) const PROMPT: Duration = Duration::from_millis(1);
 pub(crate) const ASIDE: usize = 1024;
 /// Ticks after which such a thread is replaced, since it has been in one call for a whole tick at least.
 pub(crate) const KEPT_TICKS: u64 = 2;
-/// Threads of the server that plugins may keep for good; after that workers make all calls.
-pub(crate) const KEPT: u64 = 16;
+/// Threads of the server that plugins may keep at a time; with more, workers make all calls.
+pub(crate) const KEPT: usize = 16;
 /// Bytes of entries that are read for an observer at once.
 pub(crate) const OBSERVED_BYTES: usize = 1024 * 1024;
 /// News other than entries that wait for a plugin; what comes more is dropped and counted.
