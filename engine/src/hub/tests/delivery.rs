@@ -490,8 +490,7 @@ fn final_refusals_block_nothing() {
     let mut house = House::new();
     let ann = house.register("ann");
     house.room("lobby", &[ann]);
-    let id = house.new_id();
-    house.send(ann, "#lobby", id, false, Body::redaction(Seq(99)));
+    house.post(ann, "#lobby", Body::redaction(Seq(99)));
     house.say(ann, "#lobby", "fine");
     assert_eq!(house.answered(ann), ["no_such_entry", "ack 2"]);
 }
@@ -521,8 +520,7 @@ fn edits_are_the_authors_and_redactions_also_the_moderators() {
     house.say(bob, "#lobby", "bob's");
     house.mail.clear();
     let mut tries = |link, body| {
-        let id = house.new_id();
-        house.send(link, "#lobby", id, false, body);
+        house.post(link, "#lobby", body);
         house.answered(link).concat()
     };
     assert_eq!(tries(bob, Body::edit(Seq(3), "x")), "forbidden");
@@ -544,8 +542,7 @@ fn a_deleted_text_is_not_served_from_memory() {
     house.room("lobby", &[ann, bob]);
     let device = house.cut(bob);
     house.say(ann, "#lobby", "secret");
-    let id = house.new_id();
-    house.send(ann, "#lobby", id, false, Body::redaction(Seq(3)));
+    house.post(ann, "#lobby", Body::redaction(Seq(3)));
     let bob = house.log_in_with("bob", &device);
     assert_eq!(house.heard(bob), ["3 ann: deleted", "4 ann: redaction"]);
     assert_eq!(house.read_count, 0);
@@ -599,8 +596,7 @@ fn a_direct_conversation_begins_with_no_topic_and_no_target() {
     let (ann, _) = (house.register("ann"), house.register("bob"));
     house.mail.clear();
     for body in [Body::topic("x"), Body::edit(Seq(1), "x")] {
-        let id = house.new_id();
-        house.send(ann, "@bob", id, false, body);
+        house.post(ann, "@bob", body);
     }
     assert_eq!(house.answered(ann), ["bad_request", "no_such_entry"]);
 }

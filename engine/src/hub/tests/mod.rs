@@ -392,10 +392,15 @@ impl House {
         self.frame(link, ToServer::Send(send));
     }
 
-    fn say(&mut self, link: LinkId, to: &str, text: &str) -> SendId {
+    /// Sends something new.
+    fn post(&mut self, link: LinkId, to: &str, body: Body) -> SendId {
         let id = self.new_id();
-        self.send(link, to, id, false, Body::text(text, None));
+        self.send(link, to, id, false, body);
         id
+    }
+
+    fn say(&mut self, link: LinkId, to: &str, text: &str) -> SendId {
+        self.post(link, to, Body::text(text, None))
     }
 
     fn say_again(&mut self, link: LinkId, to: &str, id: SendId, text: &str) {

@@ -99,8 +99,7 @@ fn texts_count_as_unread_until_they_are_read_and_mentions_with_them() {
     house.room("lobby", &[ann, bob]);
     house.say(ann, "#lobby", "hi @Bob, and @bob.");
     house.say(ann, "#lobby", "mail to x@bobby and @ann");
-    let id = house.new_id();
-    house.send(ann, "#lobby", id, false, Body::reaction(Seq(3), "+"));
+    house.post(ann, "#lobby", Body::reaction(Seq(3), "+"));
     // Texts are counted, and not names.
     assert_eq!(unread(&mut house, bob), (1, 2, 1));
     assert_eq!(unread(&mut house, ann), (4, 0, 0));
