@@ -8,7 +8,7 @@ use super::{
 };
 use crate::id::{ConversationId, DeviceId, Seq};
 
-/// What a request brought.
+/// What a request brought. The text at the end of a list is the `after` of its next page.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
@@ -27,9 +27,9 @@ pub enum Answer {
     Members(Vec<MemberItem>, Option<String>),
     /// Accounts that are online, by name.
     Who(Vec<WhoItem>, Option<String>),
-    /// Base entries in order. The first: whether there is more in the direction that was read.
+    /// Base entries in order, and whether there is more in the direction that was read.
     History(Vec<HistoryItem>, bool),
-    /// Entries that were found, newest first; up to where the index knows is in `until`.
+    /// Entries that were found, newest first.
     Search(Vec<Entry>, Option<String>),
     /// The caller's conversations.
     Conversations(Vec<Conversation>, Option<String>),
