@@ -11,8 +11,7 @@ use crate::model::{
     Room, RoomName, Span, Standing, UnixTime,
 };
 use crate::port::{
-    Append, Committed, DirectoryChange, Fault, MemberUpdate, Random, Snapshot, SpanUpdate, Store,
-    Write,
+    Append, Committed, DirectoryChange, Fault, MemberUpdate, Snapshot, SpanUpdate, Store, Write,
 };
 
 pub(super) const ROOM: ConversationId = ConversationId([1; 16]);
@@ -27,10 +26,12 @@ pub(super) const EVERYTHING: Span = Span {
 pub(super) const PLENTY: usize = 1 << 20;
 
 /// Counts up, so that tests repeat.
+#[cfg(feature = "sqlite")]
 #[derive(Default)]
 pub(super) struct Counting(pub(super) u8);
 
-impl Random for Counting {
+#[cfg(feature = "sqlite")]
+impl crate::port::Random for Counting {
     fn fill(&mut self, bytes: &mut [u8]) {
         self.0 += 1;
         bytes.fill(self.0);
