@@ -122,15 +122,7 @@ fn place(place: &AskPlace) -> String {
     }
 }
 
-/// Ann and bob in a room.
-fn lobby() -> (House, LinkId, LinkId) {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
-    (house, ann, bob)
-}
-
-/// The same, with plugins that want these.
+/// Ann and bob in a room, and plugins that want these.
 fn lobby_with(hooks: HookSet) -> (House, LinkId, LinkId) {
     let (mut house, ann, bob) = lobby();
     house.wants(hooks);
