@@ -19,10 +19,10 @@ use crate::size;
 )]
 pub(crate) struct Args {
     /// What to log to stderr: error, warn, info, debug, trace, or a filter like RUST_LOG's.
-    #[arg(long, global = true, value_name = "LEVEL", env = "RUST_LOG")]
+    #[arg(long, global = true, display_order = LAST, value_name = "LEVEL", env = "RUST_LOG")]
     pub(crate) log: Option<String>,
     /// How to log.
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    #[arg(long, global = true, display_order = LAST, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -54,8 +54,7 @@ pub(crate) enum Verb {
     Backup(BackupArgs),
     /// Put load on a server and print what it costs.
     Bench(crate::bench::BenchArgs),
-    /// Write the man pages.
-    #[command(hide = true)]
+    /// Write the manual pages, JSON lines included, into a folder.
     Man(ManArgs),
     /// Run a plugin for a server, which starts this by itself.
     #[command(hide = true)]
@@ -70,7 +69,8 @@ pub(crate) struct ServeArgs {
     /// Where to listen; may be given several times. Port 0 picks a free one [default: 127.0.0.1:7878].
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Vec<String>,
-    /// The folder in which everything is kept [default: the XDG data directory].
+    /// The folder in which everything is kept [default: ~/.local/share/libchat, or
+    /// $XDG_DATA_HOME/libchat].
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// The folder of plugins; files that are copied into it are loaded while the server runs
@@ -145,7 +145,7 @@ pub(crate) struct DialArgs {
     #[arg(long, value_name = "SHA256:..")]
     pub(crate) fingerprint: Option<String>,
     /// Where this device's key, outbox and positions are [default: one folder per account and server
-    /// in the XDG state directory].
+    /// in ~/.local/state/libchat/profiles, or $XDG_STATE_HOME/libchat/profiles].
     #[arg(long, value_name = "DIR")]
     pub(crate) profile: Option<PathBuf>,
     /// Give up with exit code 8 when it takes longer to connect, or, after the end of input, until
@@ -200,8 +200,8 @@ pub(crate) struct SendArgs {
 /// Which server an operator means.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DataArgs {
-    /// The server's data directory; works with the server running or stopped [default: the XDG data
-    /// directory].
+    /// The server's data directory; works with the server running or stopped [default: as `serve`
+    /// has it].
     #[arg(long, value_name = "DIR", global = true)]
     pub(crate) data: Option<PathBuf>,
 }
@@ -352,6 +352,9 @@ pub(crate) struct ManArgs {
     pub(crate) dir: PathBuf,
 }
 
+/// Options of all commands come after those of one.
+const LAST: usize = 900;
+
 const EXAMPLES: &str = "\
 Examples:
   chat-cli serve
@@ -373,7 +376,8 @@ Plain lines, one per event:
   2026-11-23T08:20:57Z -- bob is online
 
 What is typed goes to the current room; /help lists the commands. The end of input waits until
-everything is acknowledged and leaves. The man page describes the JSON lines.";
+everything is acknowledged and leaves. `chat-cli man DIR` writes the manual page of this command,
+which has all JSON lines.";
 
 #[cfg(test)]
 mod tests {

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::thread;
 
+#[cfg(feature = "sqlite")]
+use chat_engine::ProfilePlace;
 use chat_engine::{
     AccountName, Body, Client, ClientConfig, Code, Command, Content, Error, Event, Kind,
-    ProfilePlace, Registration, RoomName, Secret, Server, ServerConfig, Target, Trust,
+    Registration, RoomName, Secret, Server, ServerConfig, Target, Trust,
 };
 use futures_lite::AsyncWrite;
 

@@ -33,7 +33,7 @@ static struct said lines[LINES]; /* what is shown, the newest last */
 static char typed[200];
 static int typing;
 static float ship_x = WIDTH / 2.f, ship_y = 150.f;
-static float coin_x = 420.f, coin_y = 90.f;
+static float coin_x = 420.f, coin_y = 150.f;
 static int coins;
 static int online;
 
@@ -147,7 +147,8 @@ static int take_input(chat_client *client)
 static void play(chat_client *client, float seconds)
 {
     const Uint8 *keys = SDL_GetKeyboardState(NULL);
-    float step = 220.f * seconds;
+    /* After a frame that took long the game goes on from there: nothing is jumped over. */
+    float step = 220.f * SDL_min(seconds, .05f);
 
     if (!typing) {
         ship_x += step * (float)(keys[SDL_SCANCODE_RIGHT] - keys[SDL_SCANCODE_LEFT]);

@@ -19,7 +19,8 @@ class Screen:
         # It picks a free number by itself and says which.
         self._process = subprocess.Popen(
             ["Xvfb", "-displayfd", "1", "-screen", "0", self._size, "-nolisten", "tcp",
-             "-fbdir", self._folder.name],
+             # A key that is held is one key: how often it repeats would say how busy the machine is.
+             "-r", "-fbdir", self._folder.name],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

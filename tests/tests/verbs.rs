@@ -6,13 +6,12 @@ use serde_json::{Value, json};
 #[test]
 fn what_was_said_is_edited_answered_reacted_to_and_taken_back() {
     let (_server, mut ann, mut bob) = two();
-    let said = done(
+    let said = seq(
         &mut ann,
         json!({"type": "send", "room": "lobby", "text": "helo"}),
-    )["seq"]
-        .clone();
+    );
     let reply = json!({"type": "send", "room": "lobby", "text": "hi", "reply_to": said});
-    let reply = done(&mut bob, reply)["seq"].clone();
+    let reply = seq(&mut bob, reply);
     let lobby = |verb: &str, seq: &Value| json!({"type": verb, "room": "lobby", "seq": seq});
     let edit = |seq: &Value, text: &str| {
         let mut line = lobby("edit", seq);
@@ -32,17 +31,9 @@ fn what_was_said_is_edited_answered_reacted_to_and_taken_back() {
         let line = client.expect("the reply", |line| line["text"] == "hi");
         assert_eq!(line["reply_to"], said, "{line}");
         let line = client.expect_type("edit");
-        assert_eq!(
-            (&line["target"], &line["text"]),
-            (&said, &"hello".into()),
-            "{line}"
-        );
+        has(&line, json!({"target": said, "text": "hello"}));
         let line = client.expect_type("reaction");
-        assert_eq!(
-            (&line["target"], &line["emoji"]),
-            (&said, &"\u{1f44b}".into()),
-            "{line}"
-        );
+        has(&line, json!({"target": said, "emoji": "\u{1f44b}"}));
         assert_eq!(line["from"], "bob");
     }
 
@@ -50,13 +41,10 @@ fn what_was_said_is_edited_answered_reacted_to_and_taken_back() {
         &mut bob,
         json!({"type": "history", "room": "lobby", "around": said, "limit": 3}),
     );
-    let item = items
-        .iter()
-        .find(|item| item["seq"] == said)
-        .expect("it is there");
-    assert_eq!(
-        (&item["text"], &item["edited"], &item["deleted"]),
-        (&"hello".into(), &true.into(), &false.into())
+    let item = the(&items, "seq", &said);
+    has(
+        item,
+        json!({"text": "hello", "edited": true, "deleted": false}),
     );
     assert_eq!(
         item["reactions"],
@@ -76,37 +64,22 @@ fn what_was_said_is_edited_answered_reacted_to_and_taken_back() {
         &mut bob,
         json!({"type": "history", "room": "lobby", "around": said, "limit": 3}),
     );
-    let item = items
-        .iter()
-        .find(|item| item["seq"] == said)
-        .expect("its place stays");
-    assert_eq!(
-        (&item["text"], &item["deleted"]),
-        (&"".into(), &true.into()),
-        "{item}"
-    );
-    let item = items
-        .iter()
-        .find(|item| item["seq"] == reply)
-        .expect("the reply stays");
+    let item = the(&items, "seq", &said);
+    has(item, json!({"text": "", "deleted": true}));
+    let item = the(&items, "seq", &reply);
     assert_eq!(item["reply_to"], said);
 
     // The same in a direct conversation.
-    let said = done(
+    let said = seq(
         &mut ann,
         json!({"type": "send", "to": "bob", "text": "psst"}),
-    )["seq"]
-        .clone();
+    );
     done(
         &mut ann,
         json!({"type": "edit", "to": "bob", "seq": said, "text": "psssst"}),
     );
     let line = bob.expect_type("edit");
-    assert_eq!(
-        (&line["to"], &line["text"]),
-        (&"ann".into(), &"psssst".into()),
-        "{line}"
-    );
+    has(&line, json!({"to": "ann", "text": "psssst"}));
     assert_eq!((ann.leave(), bob.leave()), (0, 0));
 }
 
@@ -141,18 +114,10 @@ fn a_room_is_ruled_by_its_owner_and_moderators() {
     );
     assert_eq!(bob.expect_type("topic")["text"], "quiet");
     let rooms = ask(&mut bob, json!({"type": "rooms"}));
-    let room = rooms
-        .iter()
-        .find(|room| room["room"] == "den")
-        .expect("he is in it");
-    assert_eq!(
-        (
-            &room["topic"],
-            &room["members"],
-            &room["public"],
-            &room["joined"]
-        ),
-        (&"quiet".into(), &2.into(), &false.into(), &true.into())
+    let room = the(&rooms, "room", "den");
+    has(
+        room,
+        json!({"topic": "quiet", "members": 2, "public": false, "joined": true}),
     );
     let rooms = ask(&mut carl, json!({"type": "rooms"}));
     assert_eq!(
@@ -179,7 +144,7 @@ fn a_room_is_ruled_by_its_owner_and_moderators() {
         json!({"type": "role", "room": "den", "account": "carl", "role": "king"}),
         "bad_role",
     );
-    let said = done(&mut carl, say("something rude"))["seq"].clone();
+    let said = seq(&mut carl, say("something rude"));
     done(
         &mut bob,
         json!({"type": "delete", "room": "den", "seq": said}),
@@ -189,10 +154,9 @@ fn a_room_is_ruled_by_its_owner_and_moderators() {
     sees_change(&carl, "carl", "muted");
     refused(&mut carl, say("mmmph"), "muted");
     let who = ask(&mut ann, den("who"));
-    let member = |name: &str| who.iter().find(|member| member["account"] == name).cloned();
-    assert_eq!(member("carl").expect("he is in")["muted"], true);
-    assert_eq!(member("bob").expect("he is in")["role"], "moderator");
-    assert_eq!(member("ann").expect("she is in")["role"], "owner");
+    assert_eq!(the(&who, "account", "carl")["muted"], true);
+    assert_eq!(the(&who, "account", "bob")["role"], "moderator");
+    assert_eq!(the(&who, "account", "ann")["role"], "owner");
     done(&mut bob, about("unmute", "carl"));
     done(&mut carl, say("sorry"));
 
@@ -235,7 +199,7 @@ fn history_is_read_from_any_place_in_any_direction() {
     let seqs: Vec<u64> = (0..30)
         .map(|number| {
             let line = json!({"type": "send", "room": "diary", "text": number.to_string()});
-            done(&mut ann, line)["seq"].as_u64().expect("a seq")
+            seq(&mut ann, line).as_u64().expect("a seq")
         })
         .collect();
     let mut read = |from: Value| {
@@ -297,29 +261,21 @@ fn history_is_read_from_any_place_in_any_direction() {
 #[test]
 fn who_has_read_how_far_is_told_and_counted() {
     let (mut server, mut ann, mut bob) = two();
-    let first = done(
+    let first = seq(
         &mut ann,
         json!({"type": "send", "to": "bob", "text": "one"}),
-    )["seq"]
-        .clone();
-    let last = done(
+    );
+    let last = seq(
         &mut ann,
         json!({"type": "send", "to": "bob", "text": "two, @bob"}),
-    )["seq"]
-        .clone();
-    assert_eq!(bob.texts(2), ["one", "two, @bob"]);
-    let with_ann = |items: Vec<Value>| {
-        items
-            .into_iter()
-            .find(|item| item["to"] == "ann")
-            .expect("their conversation")
-    };
-    let item = with_ann(ask(&mut bob, json!({"type": "conversations"})));
-    assert_eq!(
-        (&item["head"], &item["read"], &item["unread"]),
-        (&last, &0.into(), &2.into()),
-        "{item}"
     );
+    assert_eq!(bob.texts(2), ["one", "two, @bob"]);
+    let with_ann = |client: &mut Client| {
+        let items = ask(client, json!({"type": "conversations"}));
+        the(&items, "to", "ann").clone()
+    };
+    let item = with_ann(&mut bob);
+    has(&item, json!({"head": last, "read": 0, "unread": 2}));
     assert_eq!(item["mentions"], 1, "{item}");
     // A crash of the server changes nothing of it.
     server.kill();
@@ -327,53 +283,27 @@ fn who_has_read_how_far_is_told_and_counted() {
     for client in [&mut ann, &mut bob] {
         client.expect_type("connected");
     }
-    assert_eq!(
-        with_ann(ask(&mut bob, json!({"type": "conversations"}))),
-        item
-    );
+    assert_eq!(with_ann(&mut bob), item);
     done(&mut bob, json!({"type": "read", "to": "ann", "seq": first}));
-    let item = with_ann(ask(&mut bob, json!({"type": "conversations"})));
-    assert_eq!(
-        (&item["read"], &item["unread"]),
-        (&first, &1.into()),
-        "{item}"
-    );
+    let item = with_ann(&mut bob);
+    has(&item, json!({"read": first, "unread": 1}));
     let receipt = ann.expect("that bob read", |line| {
         line["type"] == "receipt" && line["to"] == "bob" && line["read"] == first
     });
-    assert_eq!(
-        (&receipt["to"], &receipt["account"]),
-        (&"bob".into(), &"bob".into()),
-        "{receipt}"
-    );
+    has(&receipt, json!({"to": "bob", "account": "bob"}));
     done(&mut bob, json!({"type": "read", "to": "ann", "seq": last}));
     // Cursors never go back.
     done(&mut bob, json!({"type": "read", "to": "ann", "seq": first}));
     let receipts = ask(&mut ann, json!({"type": "receipts", "to": "bob"}));
-    let bobs = receipts
-        .iter()
-        .find(|item| item["account"] == "bob")
-        .expect("his");
-    assert_eq!(
-        (&bobs["read"], &bobs["delivered"]),
-        (&last, &last),
-        "{bobs}"
-    );
-    let item = with_ann(ask(&mut bob, json!({"type": "conversations"})));
-    assert_eq!(
-        (&item["unread"], &item["mentions"]),
-        (&0.into(), &0.into()),
-        "{item}"
-    );
+    let bobs = the(&receipts, "account", "bob");
+    has(bobs, json!({"read": last, "delivered": last}));
+    let item = with_ann(&mut bob);
+    has(&item, json!({"unread": 0, "mentions": 0}));
 
     // His other device knows.
     let mut phone = Device::new(&server, "bob").as_is().login();
-    let item = with_ann(ask(&mut phone, json!({"type": "conversations"})));
-    assert_eq!(
-        (&item["read"], &item["unread"]),
-        (&last, &0.into()),
-        "{item}"
-    );
+    let item = with_ann(&mut phone);
+    has(&item, json!({"read": last, "unread": 0}));
     assert_eq!((ann.leave(), bob.leave(), phone.leave()), (0, 0, 0));
 }
 
@@ -384,32 +314,23 @@ fn what_was_said_before_somebody_came_is_not_unread_also_after_a_restart() {
     let mut last = Value::Null;
     for number in 0..5 {
         let line = json!({"type": "send", "room": "lobby", "text": number.to_string()});
-        last = done(&mut ann, line)["seq"].clone();
+        last = seq(&mut ann, line);
     }
     let carl = Device::new(&server, "carl");
     let mut online = carl.login();
     let lobby = |client: &mut Client| {
         let items = ask(client, json!({"type": "conversations"}));
-        let item = items.into_iter().find(|item| item["room"] == "lobby");
-        item.expect("the lobby")
+        the(&items, "room", "lobby").clone()
     };
     let item = lobby(&mut online);
-    assert_eq!(
-        (&item["read"], &item["unread"]),
-        (&last, &0.into()),
-        "{item}"
-    );
+    has(&item, json!({"read": last, "unread": 0}));
     // What was missed counts, and only that.
     assert_eq!(online.leave(), 0);
     let line = json!({"type": "send", "room": "lobby", "text": "@carl, hello"});
     done(&mut ann, line);
     for _ in 0..2 {
         let item = lobby(&mut carl.clone().as_is().login());
-        assert_eq!(
-            (&item["read"], &item["unread"]),
-            (&last, &1.into()),
-            "{item}"
-        );
+        has(&item, json!({"read": last, "unread": 1}));
         assert_eq!(server.stop(), 0);
         server.restart();
     }
@@ -420,42 +341,23 @@ fn typing_and_presence_are_seen_by_others() {
     let (_server, mut ann, mut bob) = two();
     ann.tell(&json!({"type": "typing", "room": "lobby"}));
     let typing = bob.expect_type("typing");
-    assert_eq!(
-        (&typing["account"], &typing["room"]),
-        (&"ann".into(), &"lobby".into()),
-        "{typing}"
-    );
+    has(&typing, json!({"account": "ann", "room": "lobby"}));
     done(
         &mut ann,
         json!({"type": "send", "to": "bob", "text": "direct"}),
     );
     bob.tell(&json!({"type": "typing", "to": "ann"}));
     let typing = ann.expect_type("typing");
-    assert_eq!(
-        (&typing["account"], &typing["to"]),
-        (&"bob".into(), &"bob".into()),
-        "{typing}"
-    );
+    has(&typing, json!({"account": "bob", "to": "bob"}));
 
     ann.tell(&json!({"type": "presence", "state": "away", "text": "at lunch"}));
     let away = bob.expect("that ann is away", |line| {
         line["type"] == "presence" && line["state"] == "away"
     });
-    assert_eq!(
-        (&away["account"], &away["text"]),
-        (&"ann".into(), &"at lunch".into()),
-        "{away}"
-    );
+    has(&away, json!({"account": "ann", "text": "at lunch"}));
     let who = ask(&mut bob, json!({"type": "who"}));
-    let item = who
-        .iter()
-        .find(|item| item["account"] == "ann")
-        .expect("she is there");
-    assert_eq!(
-        (&item["state"], &item["text"]),
-        (&"away".into(), &"at lunch".into()),
-        "{item}"
-    );
+    let item = the(&who, "account", "ann");
+    has(item, json!({"state": "away", "text": "at lunch"}));
     ann.tell(&json!({"type": "presence", "state": "online"}));
     bob.sees("ann", "online");
     refused(
@@ -525,10 +427,9 @@ fn what_is_in_the_outbox_is_listed_and_taken_back() {
     let send = json!({"type": "send", "room": "nowhere", "text": "lost"});
     refused(&mut ann, send, "no_such_room");
     let items = ask(&mut ann, json!({"type": "outbox"}));
-    assert_eq!(
-        (&items[0]["state"], &items[0]["code"]),
-        (&"failed".into(), &"no_such_room".into()),
-        "{items:?}"
+    has(
+        &items[0],
+        json!({"state": "failed", "code": "no_such_room"}),
     );
     ann.tell(&json!({"type": "cancel", "id": items[0]["id"]}));
     ann.expect_type("canceled");
@@ -645,6 +546,22 @@ fn sees_change(client: &Client, account: &str, change: &str) {
     });
 }
 
+/// The item in which this is so.
+fn the<'a, V: ?Sized>(items: &'a [Value], key: &str, value: &V) -> &'a Value
+where
+    Value: PartialEq<V>,
+{
+    let its = items.iter().find(|item| item[key] == *value);
+    its.unwrap_or_else(|| panic!("no such {key} in {items:?}"))
+}
+
+/// A line says all of this, and maybe more.
+fn has(line: &Value, wanted: Value) {
+    for (key, value) in wanted.as_object().expect("an object") {
+        assert_eq!(&line[key], value, "`{key}` of {line}");
+    }
+}
+
 fn ask(client: &mut Client, mut line: Value) -> Vec<Value> {
     line["ref"] = "ask".into();
     client.tell(&line);
@@ -661,6 +578,11 @@ fn done(client: &mut Client, mut line: Value) -> Value {
     let answer = client.answer("done");
     assert_eq!(answer["type"], "ack", "{line} gives {answer}");
     answer
+}
+
+/// Where an entry stands that is appended now.
+fn seq(client: &mut Client, line: Value) -> Value {
+    done(client, line)["seq"].clone()
 }
 
 fn refused(client: &mut Client, mut line: Value, code: &str) {

@@ -1,6 +1,7 @@
 //! The files of this machine, for transfers. Everything here waits for the disk, so it runs on the
 //! pool of `blocking`.
 
+mod lent;
 mod sink;
 mod source;
 

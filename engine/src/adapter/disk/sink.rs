@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::lent::Lent;
 use super::{cannot, refused};
 use crate::adapter::folder;
 use crate::limits;
@@ -14,10 +15,7 @@ use crate::model::{Code, Refusal};
 use crate::port::{BoxFuture, Held, MakeBytes, Part, Sink};
 
 /// A place for a file in a folder.
-pub(super) struct DiskSink {
-    /// Away while a thread of the pool uses it; for good if that was not waited for.
-    inner: Option<Box<Inner>>,
-}
+pub(super) struct DiskSink(Lent<Inner>);
 
 struct Inner {
     /// Held open: whoever moves the folder, or puts a link in its place, does not redirect us.
@@ -62,37 +60,17 @@ impl DiskSink {
             is_whole: false,
         };
         let held = inner.take_up(part, boot)?;
-        let inner = Some(Box::new(inner));
-        Ok((Self { inner }, held))
-    }
-
-    async fn with<T: Send + 'static>(
-        &mut self,
-        work: impl FnOnce(&mut Inner) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let Some(mut inner) = self.inner.take() else {
-            return Err(refused("the file is closed".to_owned()));
-        };
-        let (inner, outcome) = blocking::unblock(move || {
-            let outcome = work(&mut inner);
-            // The system may let a thread that always has work run for milliseconds; whoever carries what
-            // people say would wait for each of them.
-            std::thread::yield_now();
-            (inner, outcome)
-        })
-        .await;
-        self.inner = Some(inner);
-        outcome
+        Ok((Self(Lent::new(inner)), held))
     }
 }
 
 impl Sink for DiskSink {
     fn begin(&mut self, length: u64) -> BoxFuture<'_, Result<(), Refusal>> {
-        Box::pin(self.with(move |inner| inner.begin(length)))
+        Box::pin(self.0.with(move |inner| inner.begin(length)))
     }
 
     fn write(&mut self, make: MakeBytes) -> BoxFuture<'_, Result<u64, Refusal>> {
-        Box::pin(self.with(move |inner| inner.write(&make()?)))
+        Box::pin(self.0.with(move |inner| inner.write(&make()?)))
     }
 
     fn finish(
@@ -100,12 +78,15 @@ impl Sink for DiskSink {
         hash: Option<[u8; 32]>,
         unproven: bool,
     ) -> BoxFuture<'_, Result<Option<PathBuf>, Refusal>> {
-        Box::pin(self.with(move |inner| inner.finish(hash, unproven).map(Some)))
+        Box::pin(
+            self.0
+                .with(move |inner| inner.finish(hash, unproven).map(Some)),
+        )
     }
 
     fn discard(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let gone = self.with(|inner| inner.discard()).await;
+            let gone = self.0.with(|inner| inner.discard()).await;
             if let Err(refusal) = gone {
                 tracing::warn!(%refusal, "a part of a file stays behind");
             }

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use super::lent::Lent;
 use super::{cannot, refused, stamp};
 use crate::limits;
 use crate::model::Refusal;
@@ -36,10 +37,7 @@ fn open(path: &Path) -> Result<File, Refusal> {
 }
 
 /// An open file, and the hash of what was read so far.
-pub(super) struct DiskSource {
-    /// Away while a thread of the pool uses it; for good if that was not waited for.
-    inner: Option<Box<Inner>>,
-}
+pub(super) struct DiskSource(Lent<Inner>);
 
 struct Inner {
     file: File,
@@ -60,38 +58,17 @@ impl DiskSource {
             hashed: 0,
         };
         inner.check()?;
-        Ok(Self {
-            inner: Some(Box::new(inner)),
-        })
-    }
-
-    async fn with<T: Send + 'static>(
-        &mut self,
-        work: impl FnOnce(&mut Inner) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let Some(mut inner) = self.inner.take() else {
-            return Err(refused("the file is closed".to_owned()));
-        };
-        let (inner, outcome) = blocking::unblock(move || {
-            let outcome = work(&mut inner);
-            // The system may let a thread that always has work run for milliseconds; whoever carries what
-            // people say would wait for each of them.
-            std::thread::yield_now();
-            (inner, outcome)
-        })
-        .await;
-        self.inner = Some(inner);
-        outcome
+        Ok(Self(Lent::new(inner)))
     }
 }
 
 impl Source for DiskSource {
     fn read(&mut self, offset: u64, length: usize) -> BoxFuture<'_, Result<Vec<u8>, Refusal>> {
-        Box::pin(self.with(move |inner| inner.read(offset, length)))
+        Box::pin(self.0.with(move |inner| inner.read(offset, length)))
     }
 
     fn hash(&mut self) -> BoxFuture<'_, Result<[u8; 32], Refusal>> {
-        Box::pin(self.with(|inner| {
+        Box::pin(self.0.with(|inner| {
             inner.hash_up_to(inner.stamp.size)?;
             inner.check()?;
             Ok(*inner.hasher.finalize().as_bytes())

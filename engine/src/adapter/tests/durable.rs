@@ -31,19 +31,19 @@ fn everything_is_there_after_a_crash() {
         member(ANN, SpanUpdate::Open),
     ])
     .unwrap();
-    let append = town.append(ANN, Body::text("a needle", None));
+    let append = town.new_text(ANN, "a needle");
     town.put(append.clone());
     town.say(BOB, Body::reaction(Seq(1), "+"));
     assert_eq!(town.found("needle"), [1]);
-    let second = town.append(ANN, Body::text("second needle", None));
+    let second = town.new_text(ANN, "second needle");
     town.put(second.clone());
-    let before = block_on(town.store.load()).unwrap();
+    let before = town.load();
     let read = town.read();
     // Dropped without being closed.
     drop(town);
 
     let mut town = Town::bare(Arc::new(reopen(folder.path())));
-    let after = block_on(town.store.load()).unwrap();
+    let after = town.load();
     assert_eq!(format!("{after:?}"), format!("{before:?}"));
     assert_eq!(town.read(), read);
     assert_eq!(town.found("needle"), [3, 1]);
@@ -68,7 +68,7 @@ fn a_crash_with_a_full_queue_keeps_a_beginning() {
     let mut town = Town::new(Arc::new(reopen(folder.path())));
     let mut writes = Vec::new();
     for _ in 0..5 * limits::APPEND_BATCH {
-        writes.push(Write::Append(town.append(ANN, Body::text("x", None))));
+        writes.push(Write::Append(town.new_text(ANN, "x")));
     }
     town.submit(writes);
     let told = block_on(town.store.next()).len();
@@ -76,7 +76,7 @@ fn a_crash_with_a_full_queue_keeps_a_beginning() {
     let town = Town::bare(Arc::new(reopen(folder.path())));
     let read = block_on(town.store.read(ROOM, Seq(0), 10_000, PLENTY * 10)).unwrap();
     assert!(read.len() >= told, "what was told is there");
-    let head = block_on(town.store.load()).unwrap().rooms[0].head;
+    let head = town.load().rooms[0].head;
     assert_eq!(read.last().unwrap().seq, head);
     assert_eq!(read.len() as u64, head.0, "without gaps");
 }
@@ -85,11 +85,11 @@ fn a_crash_with_a_full_queue_keeps_a_beginning() {
 fn trimmed_ids_are_remembered_over_a_restart_and_positions_are_not_used_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut town = Town::new(Arc::new(reopen(folder.path())));
-    let append = town.append(ANN, Body::text("a needle", None));
+    let append = town.new_text(ANN, "a needle");
     town.put(append.clone());
-    let later = town.append(BOB, Body::text("a second needle", None));
+    let later = town.new_text(BOB, "a second needle");
     assert_eq!(town.found("needle"), [1]);
-    block_on(town.store.trim(None, Some(0))).unwrap();
+    town.trim(0);
     drop(town);
     let mut town = Town::bare(Arc::new(reopen(folder.path())));
     assert!(matches!(
@@ -104,12 +104,12 @@ fn trimmed_ids_are_remembered_over_a_restart_and_positions_are_not_used_again() 
 fn ids_that_nobody_may_use_any_more_are_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let mut town = Town::new(Arc::new(reopen(folder.path())));
-    let mut old = town.append(ANN, Body::text("old", None));
+    let mut old = town.new_text(ANN, "old");
     let long_ago = old.time - limits::SEND_ID_MEMORY - std::time::Duration::from_secs(1);
     old.id = crate::id::SendId::new(long_ago, [1; 10]);
     town.put(old.clone());
     assert!(matches!(town.put(old.clone()), Committed::Duplicate { .. }));
-    block_on(town.store.trim(None, Some(0))).unwrap();
+    town.trim(0);
     assert_eq!(block_on(town.store.lookup(ANN, old.id)), Ok(None));
 }
 
@@ -120,10 +120,10 @@ fn a_large_log_is_trimmed_in_steps_while_appends_go_on() {
     let count = 3 * limits::TRIM_BATCH + 7;
     let mut writes = Vec::new();
     for _ in 0..count {
-        writes.push(Write::Append(town.append(ANN, Body::text("x", None))));
+        writes.push(Write::Append(town.new_text(ANN, "x")));
     }
     town.write(writes);
-    block_on(town.store.trim(None, Some(5))).unwrap();
+    town.trim(5);
     let told = block_on(town.store.next());
     let firsts: Vec<Seq> = told
         .iter()
@@ -149,9 +149,9 @@ fn a_full_disk_fails_writes_in_order_and_passes() {
     store.limit_size(Some(size + 272 * 1024));
     let mut writes = Vec::new();
     for _ in 0..100 {
-        writes.push(Write::Append(town.append(ANN, Body::text(&text, None))));
+        writes.push(Write::Append(town.new_text(ANN, &text)));
     }
-    let mut elsewhere = town.append(ANN, Body::text("small", None));
+    let mut elsewhere = town.new_text(ANN, "small");
     elsewhere.conversation = OTHER;
     writes.push(Write::Append(elsewhere));
     let outcomes = town.write(writes.clone());
@@ -180,7 +180,7 @@ fn a_full_disk_fails_writes_in_order_and_passes() {
         }
     }
     assert!(matches!(outcomes[100], Committed::Duplicate { .. }));
-    let head = block_on(town.store.load()).unwrap().rooms[0].head;
+    let head = town.load().rooms[0].head;
     assert_eq!(head, Seq(101));
 }
 
@@ -191,12 +191,12 @@ fn what_was_submitted_before_the_failure_was_known_fails_with_it() {
     let mut town = Town::new(store.clone());
     let size = folder.path().join("chat.db").metadata().unwrap().len();
     store.limit_size(Some(size));
-    let large = town.append(ANN, Body::text(&"x".repeat(60_000), None));
+    let large = town.new_text(ANN, &"x".repeat(60_000));
     town.submit(vec![Write::Append(large.clone())]);
     // The failure waits in the tail: a search is answered after the writer went over it.
     town.found("anything");
     store.limit_size(None);
-    let small = town.append(ANN, Body::text("small", None));
+    let small = town.new_text(ANN, "small");
     town.submit(vec![Write::Append(small.clone())]);
     let outcomes = town.outcomes(2);
     assert!(
@@ -228,7 +228,7 @@ fn a_backup_is_whole_and_gets_new_epochs_where_it_is_put_back() {
     let store = town.store.clone();
     let backup = store.backup(copy.clone());
     let more: Vec<Write> = (0..500)
-        .map(|_| Write::Append(town.append(ANN, Body::text("more", None))))
+        .map(|_| Write::Append(town.new_text(ANN, "more")))
         .collect();
     let count = more.len();
     town.submit(more);
@@ -253,7 +253,7 @@ fn a_backup_is_whole_and_gets_new_epochs_where_it_is_put_back() {
     );
     assert_eq!(town.found("needle"), [1]);
     let read = town.read();
-    let head = block_on(town.store.load()).unwrap().rooms[0].head;
+    let head = town.load().rooms[0].head;
     assert_eq!(read.len() as u64, head.0);
     town.text(ANN, "goes on");
     block_on(town.store.backup(second.clone())).unwrap();
@@ -340,7 +340,7 @@ fn a_dropped_future_of_the_tail_loses_nothing() {
     let store = town.store.clone();
     for _ in 0..50 {
         let waiting = store.next();
-        let append = town.append(ANN, Body::text("x", None));
+        let append = town.new_text(ANN, "x");
         drop(block_on(futures_lite::future::poll_once(waiting)));
         town.submit(vec![Write::Append(append)]);
         let one = town.outcomes(1);

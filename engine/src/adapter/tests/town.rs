@@ -11,7 +11,7 @@ use crate::model::{
     Room, RoomName, Span, Standing, UnixTime,
 };
 use crate::port::{
-    Append, Committed, DirectoryChange, Fault, MemberUpdate, Random, SpanUpdate, Store, Write,
+    Append, Committed, DirectoryChange, Fault, MemberUpdate, Snapshot, SpanUpdate, Store, Write,
 };
 
 pub(super) const ROOM: ConversationId = ConversationId([1; 16]);
@@ -26,10 +26,12 @@ pub(super) const EVERYTHING: Span = Span {
 pub(super) const PLENTY: usize = 1 << 20;
 
 /// Counts up, so that tests repeat.
+#[cfg(feature = "sqlite")]
 #[derive(Default)]
 pub(super) struct Counting(pub(super) u8);
 
-impl Random for Counting {
+#[cfg(feature = "sqlite")]
+impl crate::port::Random for Counting {
     fn fill(&mut self, bytes: &mut [u8]) {
         self.0 += 1;
         bytes.fill(self.0);
@@ -102,6 +104,10 @@ impl Town {
         }
     }
 
+    pub(super) fn new_text(&mut self, from: AccountId, text: &str) -> Append {
+        self.append(from, Body::text(text, None))
+    }
+
     pub(super) fn submit(&mut self, writes: Vec<Write>) -> u64 {
         let first = self.tickets + 1;
         let numbered = writes.into_iter().map(|write| {
@@ -162,6 +168,15 @@ impl Town {
             Committed::Failed { fault, .. } => Err(fault),
             other => panic!("{other:?}"),
         }
+    }
+
+    pub(super) fn load(&self) -> Snapshot {
+        block_on(self.store.load()).unwrap()
+    }
+
+    /// Cuts every log to so many entries. What is told about it waits for [`Town::outcomes`].
+    pub(super) fn trim(&self, most: u64) {
+        block_on(self.store.trim(None, Some(most))).unwrap();
     }
 
     pub(super) fn read(&self) -> Vec<Arc<Entry>> {

@@ -60,9 +60,7 @@ fn two_accounts_of_one_name_at_once_become_one() {
 /// inherits nothing.
 #[test]
 fn a_removed_account_leaves_its_rooms_and_its_entries_stay() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.say(bob, "@ann", "hi");
     house.forget_mail();
     let removed = house.admin(Admin::RemoveAccount { name: name("bob") });
@@ -246,9 +244,7 @@ fn a_failed_write_is_told_to_the_operator() {
 
 #[test]
 fn a_drain_answers_what_was_taken_writes_the_cursors_and_then_ends() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.store.cursor_writes = 0;
     house.hold_writes = true;
     house.say(ann, "#lobby", "the last word");
@@ -277,9 +273,7 @@ fn a_drain_answers_what_was_taken_writes_the_cursors_and_then_ends() {
 
 #[test]
 fn a_drain_ends_in_time_although_the_disk_does_not_answer() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
+    let (mut house, ann) = alone();
     house.hold_writes = true;
     house.say(ann, "#lobby", "x");
     house.input(Input::Drain);

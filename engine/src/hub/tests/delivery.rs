@@ -2,9 +2,7 @@ use super::*;
 
 #[test]
 fn the_ack_comes_before_the_own_entry_in_one_flush() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.say(ann, "#lobby", "hi");
     assert_eq!(house.told(ann), ["ack 3", "3 ann: hi"]);
     assert_eq!(house.told(bob), ["3 ann: hi"]);
@@ -12,9 +10,7 @@ fn the_ack_comes_before_the_own_entry_in_one_flush() {
 
 #[test]
 fn nothing_is_told_before_it_is_on_disk() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.hold_writes = true;
     house.say(ann, "#lobby", "one");
     house.say(ann, "#lobby", "two");
@@ -28,9 +24,7 @@ fn nothing_is_told_before_it_is_on_disk() {
 
 #[test]
 fn a_member_who_was_away_gets_everything_at_the_next_login() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     let device = house.cut(bob);
     for text in ["one", "two"] {
         house.say(ann, "#lobby", text);
@@ -58,9 +52,7 @@ fn all_devices_of_an_account_see_everything_own_messages_included() {
 /// A slow reader gets no more than its credit, costs the others nothing, and loses nothing.
 #[test]
 fn who_does_not_read_lags_and_catches_up_from_the_log() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     for _ in 0..40 {
         house.say(ann, "#lobby", &long());
         house.take(ann);
@@ -82,9 +74,7 @@ fn who_does_not_read_lags_and_catches_up_from_the_log() {
 
 #[test]
 fn what_was_just_missed_comes_from_memory_without_a_read() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     let device = house.cut(bob);
     house.say(ann, "#lobby", "one");
     let bob = house.log_in_with("bob", &device);
@@ -96,9 +86,7 @@ fn what_was_just_missed_comes_from_memory_without_a_read() {
 /// lost nor told twice.
 #[test]
 fn entries_that_come_while_the_log_is_read_follow_once_and_in_order() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     let device = house.cut(bob);
     for number in 0..300 {
         house.say(ann, "#lobby", &format!("early {number}"));
@@ -128,9 +116,7 @@ fn entries_that_come_while_the_log_is_read_follow_once_and_in_order() {
 /// after it: the hub still took the link for a member's and passed everything on.
 #[test]
 fn a_read_that_is_ahead_of_the_tail_shows_nothing_after_a_kick() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     let device = house.cut(bob);
     for number in 0..300 {
         house.say(ann, "#lobby", &format!("early {number}"));
@@ -157,9 +143,7 @@ fn a_read_that_is_ahead_of_the_tail_shows_nothing_after_a_kick() {
 /// refused, though it stood in the log.
 #[test]
 fn a_send_that_was_in_time_is_acknowledged_after_a_kick() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.hold_writes = true;
     let id = house.say(bob, "#lobby", "in time");
     let device = house.cut(bob);
@@ -179,9 +163,7 @@ fn a_send_that_was_in_time_is_acknowledged_after_a_kick() {
 /// last seat went when its owner left the room, and the ring stayed.
 #[test]
 fn memory_never_has_a_hole() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.give(ann, "lobby", "bob", Role::Owner);
     let device = house.cut(ann);
     house.leave(bob, "lobby");
@@ -209,9 +191,7 @@ fn memory_never_has_a_hole() {
 
 #[test]
 fn a_failed_read_is_tried_again_and_nothing_is_lost() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     let device = house.cut(bob);
     for number in 0..300 {
         house.say(ann, "#lobby", &number.to_string());
@@ -256,9 +236,7 @@ fn more_credit_than_was_used_is_a_violation() {
 
 #[test]
 fn more_sends_at_once_than_allowed_are_a_violation() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
+    let (mut house, ann) = alone();
     house.hold_writes = true;
     for _ in 0..limits::SENDS {
         house.say(ann, "#lobby", "x");
@@ -279,9 +257,7 @@ fn more_sends_at_once_than_allowed_are_a_violation() {
 
 #[test]
 fn a_send_that_arrived_is_answered_again_and_not_appended_again() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
+    let (mut house, ann) = alone();
     let id = house.say(ann, "#lobby", "once");
     let device = house.cut(ann);
     let ann = house.log_in_with("ann", &device);
@@ -293,9 +269,7 @@ fn a_send_that_arrived_is_answered_again_and_not_appended_again() {
 
 #[test]
 fn a_send_that_is_still_on_its_way_to_the_disk_is_not_appended_again() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
+    let (mut house, ann) = alone();
     house.hold_writes = true;
     let id = house.say(ann, "#lobby", "once");
     let device = house.cut(ann);
@@ -321,9 +295,7 @@ fn a_send_id_of_another_conversation_is_refused_whether_known_or_on_its_way() {
 
 #[test]
 fn old_and_crooked_send_ids_are_refused() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
+    let (mut house, ann) = alone();
     let id = house.new_id();
     house.now.date = house.now.date + limits::SEND_ID_MEMORY + Duration::from_secs(1);
     house.say_again(ann, "#lobby", id, "x");
@@ -341,9 +313,7 @@ fn old_and_crooked_send_ids_are_refused() {
 
 #[test]
 fn who_was_kicked_since_still_learns_that_its_send_arrived() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     let id = house.say(bob, "#lobby", "once");
     let lost = house.new_id();
     house.change(ann, "lobby", Some("bob"), Change::Kicked);
@@ -357,9 +327,7 @@ fn who_was_kicked_since_still_learns_that_its_send_arrived() {
 /// membership starts and ends meanwhile.
 #[test]
 fn sends_do_not_overtake_one_that_is_looked_up() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.hold_reads = true;
     let id = house.new_id();
     house.say_again(bob, "#lobby", id, "first");
@@ -374,9 +342,7 @@ fn sends_do_not_overtake_one_that_is_looked_up() {
 
 #[test]
 fn after_a_refusal_for_now_later_sends_wait_until_it_comes_again() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
+    let (mut house, ann) = alone();
     house.room("other", &[ann]);
     house.store.faults.push_back(Fault::Full("test".into()));
     let first = house.say(ann, "#lobby", "first");
@@ -395,9 +361,7 @@ fn after_a_refusal_for_now_later_sends_wait_until_it_comes_again() {
 /// log in front of it.
 #[test]
 fn a_send_that_was_looked_up_while_an_earlier_one_failed_waits_for_that_one() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
+    let (mut house, ann) = alone();
     house.store.faults.push_back(Fault::Full("test".into()));
     (house.hold_writes, house.hold_reads) = (true, true);
     let first = house.say(ann, "#lobby", "first");
@@ -420,9 +384,7 @@ fn a_send_that_was_looked_up_while_an_earlier_one_failed_waits_for_that_one() {
 /// happened.
 #[test]
 fn the_first_of_two_that_failed_is_the_one_that_has_to_come_again() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
+    let (mut house, ann) = alone();
     house.store.faults.push_back(Fault::Full("test".into()));
     house.store.bad_reads = 1;
     house.hold_writes = true;
@@ -441,9 +403,7 @@ fn the_first_of_two_that_failed_is_the_one_that_has_to_come_again() {
 
 #[test]
 fn a_batch_that_fails_fails_in_order_and_only_for_its_conversation() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.room("other", &[ann]);
     house.hold_writes = true;
     house.store.faults.push_back(Fault::Full("test".into()));
@@ -462,9 +422,7 @@ fn a_batch_that_fails_fails_in_order_and_only_for_its_conversation() {
 
 #[test]
 fn a_cancelled_send_lets_the_later_ones_pass() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
+    let (mut house, ann) = alone();
     house.store.faults.push_back(Fault::Full("test".into()));
     let first = house.say(ann, "#lobby", "first");
     let target = target("#lobby");
@@ -487,11 +445,8 @@ fn a_cancelled_send_lets_the_later_ones_pass() {
 
 #[test]
 fn final_refusals_block_nothing() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
-    let id = house.new_id();
-    house.send(ann, "#lobby", id, false, Body::redaction(Seq(99)));
+    let (mut house, ann) = alone();
+    house.post(ann, "#lobby", Body::redaction(Seq(99)));
     house.say(ann, "#lobby", "fine");
     assert_eq!(house.answered(ann), ["no_such_entry", "ack 2"]);
 }
@@ -514,15 +469,12 @@ fn who_blocks_ever_more_conversations_is_shown_out() {
 
 #[test]
 fn edits_are_the_authors_and_redactions_also_the_moderators() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.say(ann, "#lobby", "ann's");
     house.say(bob, "#lobby", "bob's");
     house.mail.clear();
     let mut tries = |link, body| {
-        let id = house.new_id();
-        house.send(link, "#lobby", id, false, body);
+        house.post(link, "#lobby", body);
         house.answered(link).concat()
     };
     assert_eq!(tries(bob, Body::edit(Seq(3), "x")), "forbidden");
@@ -539,13 +491,10 @@ fn edits_are_the_authors_and_redactions_also_the_moderators() {
 
 #[test]
 fn a_deleted_text_is_not_served_from_memory() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     let device = house.cut(bob);
     house.say(ann, "#lobby", "secret");
-    let id = house.new_id();
-    house.send(ann, "#lobby", id, false, Body::redaction(Seq(3)));
+    house.post(ann, "#lobby", Body::redaction(Seq(3)));
     let bob = house.log_in_with("bob", &device);
     assert_eq!(house.heard(bob), ["3 ann: deleted", "4 ann: redaction"]);
     assert_eq!(house.read_count, 0);
@@ -599,8 +548,7 @@ fn a_direct_conversation_begins_with_no_topic_and_no_target() {
     let (ann, _) = (house.register("ann"), house.register("bob"));
     house.mail.clear();
     for body in [Body::topic("x"), Body::edit(Seq(1), "x")] {
-        let id = house.new_id();
-        house.send(ann, "@bob", id, false, body);
+        house.post(ann, "@bob", body);
     }
     assert_eq!(house.answered(ann), ["bad_request", "no_such_entry"]);
 }

@@ -455,8 +455,7 @@ fn a_deleted_or_trimmed_file_is_gone_for_everybody() {
     house.fetch(bob, one);
     house.fetch(bob, two);
     house.mail.clear();
-    let id = house.new_id();
-    house.send(ann, "#tea", id, false, Body::redaction(Seq(3)));
+    house.post(ann, "#tea", Body::redaction(Seq(3)));
     assert_eq!(house.stopped(bob), [Code::NoSuchBlob]);
     house.fetch(bob, one);
     assert_eq!(house.answered(bob), ["no_such_blob"]);

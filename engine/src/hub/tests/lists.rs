@@ -75,9 +75,7 @@ fn lists_come_in_pages_without_holes_or_doubles() {
 
 #[test]
 fn a_page_that_nobody_handed_out_is_empty_and_no_more() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
+    let (mut house, ann) = alone();
     house.ask(
         ann,
         Request::Rooms {
@@ -137,9 +135,7 @@ fn history_and_search_show_what_may_be_seen() {
 
 #[test]
 fn a_failed_read_is_an_answer_too() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
+    let (mut house, ann) = alone();
     house.store.bad_reads = 1;
     let history = Request::History {
         target: target("#lobby"),
@@ -152,9 +148,7 @@ fn a_failed_read_is_an_answer_too() {
 
 #[test]
 fn requests_at_once_are_bounded() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
+    let (mut house, ann) = alone();
     house.hold_reads = true;
     for _ in 0..=limits::REQUESTS {
         let target = None;

@@ -196,9 +196,7 @@ fn streams_history_and_unread_counts_agree_about_who_sees_what() {
 
 #[test]
 fn a_ban_holds_until_it_is_lifted() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.change(ann, "lobby", Some("bob"), Change::Banned);
     house.mail.clear();
     house.say(bob, "#lobby", "x");
@@ -212,9 +210,7 @@ fn a_ban_holds_until_it_is_lifted() {
 
 #[test]
 fn sends_wait_while_the_senders_membership_changes() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.hold_writes = true;
     house.change(ann, "lobby", Some("bob"), Change::Kicked);
     house.say(bob, "#lobby", "still here?");
@@ -266,9 +262,7 @@ fn changes_of_a_room_wait_for_each_other_and_are_decided_one_by_one() {
 
 #[test]
 fn no_more_changes_wait_than_allowed() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
+    let (mut house, _) = alone();
     let others: Vec<_> = (0..20).map(|n| house.register(&format!("u{n}"))).collect();
     house.hold_writes = true;
     for _ in 0..limits::REQUESTS {
@@ -284,9 +278,7 @@ fn no_more_changes_wait_than_allowed() {
 
 #[test]
 fn the_last_owner_stays_unless_it_is_alone() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.leave(ann, "lobby");
     house.give(ann, "lobby", "ann", Role::Member);
     house.leave(bob, "lobby");
@@ -334,9 +326,7 @@ fn rights_are_by_role() {
 
 #[test]
 fn a_mute_ends_by_time_or_mercy_and_outlasts_leaving() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.change_with(ann, "lobby", Some("bob"), Change::Muted, None, 60);
     house.leave(bob, "lobby");
     house.join(bob, "lobby");

@@ -11,17 +11,19 @@ mod presence;
 mod receipt;
 mod resume;
 mod store;
+mod words;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::store::Store;
+use self::words::{entry_words, words};
 use super::{Effect, Hub, Input, Load, Loaded, Policy};
 use crate::id::{AccountId, ConversationId, Epoch, LinkId, RequestId, SendId, Seq, Ticket};
 use crate::limits;
 use crate::model::{
-    AccountName, Admin, AdminAnswer, Answer, Body, ByeReason, Change, Content, Conversation, Entry,
+    AccountName, Admin, AdminAnswer, Answer, Body, ByeReason, Change, Content, Conversation,
     FileRules, GapReason, Login, Now, Peer, Position, PresenceState, Refusal, Registration,
     Request, Resume, Rights, Role, RoomName, Send, Target, Time, ToClient, ToServer, UnixTime,
 };
@@ -392,10 +394,15 @@ impl House {
         self.frame(link, ToServer::Send(send));
     }
 
-    fn say(&mut self, link: LinkId, to: &str, text: &str) -> SendId {
+    /// Sends something new.
+    fn post(&mut self, link: LinkId, to: &str, body: Body) -> SendId {
         let id = self.new_id();
-        self.send(link, to, id, false, Body::text(text, None));
+        self.send(link, to, id, false, body);
         id
+    }
+
+    fn say(&mut self, link: LinkId, to: &str, text: &str) -> SendId {
+        self.post(link, to, Body::text(text, None))
     }
 
     fn say_again(&mut self, link: LinkId, to: &str, id: SendId, text: &str) {
@@ -586,6 +593,22 @@ impl House {
     }
 }
 
+/// Ann and bob in a room.
+fn lobby() -> (House, LinkId, LinkId) {
+    let mut house = House::new();
+    let (ann, bob) = (house.register("ann"), house.register("bob"));
+    house.room("lobby", &[ann, bob]);
+    (house, ann, bob)
+}
+
+/// Ann in that room.
+fn alone() -> (House, LinkId) {
+    let mut house = House::new();
+    let ann = house.register("ann");
+    house.room("lobby", &[ann]);
+    (house, ann)
+}
+
 fn login(name: &str) -> Login {
     Login {
         account: name.into(),
@@ -606,81 +629,6 @@ fn target(text: &str) -> Target {
         ("@", name) => Target::Account(AccountName::new(name).unwrap()),
         _ => panic!("{text} is no target"),
     }
-}
-
-fn words(told: &ToClient) -> String {
-    match told {
-        ToClient::Welcome(_) => "welcome".into(),
-        ToClient::Denied(refusal) => format!("denied {}", refusal.code),
-        ToClient::Conversations { items, .. } => {
-            let item = |item: &Conversation| {
-                let name = match &item.peer {
-                    Peer::Room(name) => format!("#{name}"),
-                    Peer::Account(name) => format!("@{name}"),
-                };
-                let out = if item.joined { "" } else { " out" };
-                format!(" {name} {}{out}", item.head)
-            };
-            let items: String = items.iter().map(item).collect();
-            format!("conversations{items}")
-        }
-        ToClient::Entry(entry) => entry_words(entry),
-        ToClient::Gap {
-            from, to, reason, ..
-        } => format!("gap {from}-{to} {}", reason.as_str()),
-        ToClient::Ack { seq, .. } => format!("ack {seq}"),
-        ToClient::Answer(_, Answer::Done) => "done".into(),
-        ToClient::Answer(_, Answer::Entered { seq, .. }) => format!("entered {seq}"),
-        ToClient::Answer(_, answer) => format!("{answer:?}"),
-        ToClient::Error(_, refusal) => {
-            let again = if refusal.is_retryable() { " again" } else { "" };
-            format!("{}{again}", refusal.code)
-        }
-        ToClient::Receipts(receipts) => {
-            let all = receipts.iter();
-            let mut all: Vec<_> = all
-                .map(|r| format!(" {} {}/{}", r.account, r.delivered, r.read))
-                .collect();
-            all.sort();
-            format!("receipts{}", all.concat())
-        }
-        ToClient::Presence(items) => {
-            let mut all: Vec<_> = items
-                .iter()
-                .map(|item| {
-                    let reason = item.reason.map_or("", ByeReason::as_str);
-                    format!(" {} {}{reason}", item.account, state(item.state))
-                })
-                .collect();
-            all.sort();
-            format!("presence{}", all.concat())
-        }
-        ToClient::Typing { account, .. } => format!("{account} writes"),
-        ToClient::Notice { text, .. } => format!("notice {text}"),
-        other => format!("{other:?}"),
-    }
-}
-
-fn state(state: PresenceState) -> &'static str {
-    match state {
-        PresenceState::Online => "online",
-        PresenceState::Away => "away",
-        PresenceState::Offline => "offline ",
-    }
-}
-
-fn entry_words(entry: &Entry) -> String {
-    let said = match entry.body.content() {
-        Content::Text(text) if text.len() > 100 => "long".to_owned(),
-        Content::Text(text) => text.into_owned(),
-        Content::Member(change) => format!("{} {}", change.change.as_str(), change.name),
-        Content::Topic(topic) => format!("topic {topic}"),
-        Content::Edit(text) => format!("edit {text}"),
-        Content::Redaction => "redaction".into(),
-        Content::Deleted => "deleted".into(),
-        other => format!("{other:?}"),
-    };
-    format!("{} {}: {said}", entry.seq, entry.from_name)
 }
 
 /// A text so long that sixteen of them use the credit up.

@@ -50,9 +50,7 @@ fn many_changes_become_one_frame_in_half_a_second_and_the_latest_wins() {
 
 #[test]
 fn offline_cannot_be_claimed_and_a_state_ends_with_the_last_link() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.frame(
         bob,
         ToServer::Presence(PresenceState::Offline, "x".repeat(500)),
@@ -71,9 +69,7 @@ fn offline_cannot_be_claimed_and_a_state_ends_with_the_last_link() {
 
 #[test]
 fn an_account_is_online_while_any_of_its_devices_is() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     let laptop = house.log_in_from("bob", "laptop");
     house.cut(bob);
     house.wait(Duration::from_secs(1));

@@ -94,13 +94,10 @@ fn cursors_never_go_back_and_never_beyond_the_head() {
 
 #[test]
 fn texts_count_as_unread_until_they_are_read_and_mentions_with_them() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.say(ann, "#lobby", "hi @Bob, and @bob.");
     house.say(ann, "#lobby", "mail to x@bobby and @ann");
-    let id = house.new_id();
-    house.send(ann, "#lobby", id, false, Body::reaction(Seq(3), "+"));
+    house.post(ann, "#lobby", Body::reaction(Seq(3), "+"));
     // Texts are counted, and not names.
     assert_eq!(unread(&mut house, bob), (1, 2, 1));
     assert_eq!(unread(&mut house, ann), (4, 0, 0));
@@ -112,9 +109,7 @@ fn texts_count_as_unread_until_they_are_read_and_mentions_with_them() {
 
 #[test]
 fn what_is_mentioned_after_the_place_that_was_read_counts_also_after_a_restart() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.say(ann, "#lobby", "@bob and @bob again");
     house.say(ann, "#lobby", "nobody");
     house.say(ann, "#lobby", "@bob");
@@ -128,9 +123,7 @@ fn what_is_mentioned_after_the_place_that_was_read_counts_also_after_a_restart()
 
 #[test]
 fn who_left_is_not_mentioned_and_comes_back_to_nothing_unread() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.say(ann, "#lobby", "@bob");
     house.leave(bob, "lobby");
     house.say(ann, "#lobby", "@bob");
@@ -140,9 +133,7 @@ fn who_left_is_not_mentioned_and_comes_back_to_nothing_unread() {
 
 #[test]
 fn a_place_that_is_long_ago_is_counted_from_the_log() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     for number in 0..limits::RING_ENTRIES as u64 + 50 {
         house.say(ann, "#lobby", &number.to_string());
     }
@@ -186,9 +177,7 @@ fn cursors_are_written_in_one_batch_and_again_after_a_failure() {
 /// It used to be answered at once and written within five seconds: a crash in between took it back.
 #[test]
 fn a_read_cursor_is_on_disk_when_that_is_answered() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.say(ann, "#lobby", "one");
     house.hold_writes = true;
     read(&mut house, bob, "#lobby", 3);
@@ -204,9 +193,7 @@ fn a_read_cursor_is_on_disk_when_that_is_answered() {
 
 #[test]
 fn a_read_cursor_that_can_not_be_written_is_refused_and_written_later() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     house.say(ann, "#lobby", "one");
     house.wait(limits::CURSOR_WRITE);
     house.mail.clear();

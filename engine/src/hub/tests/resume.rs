@@ -2,9 +2,7 @@ use super::*;
 
 #[test]
 fn a_device_without_a_position_starts_at_the_read_cursor() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, bob) = lobby();
     for text in ["one", "two", "three"] {
         house.say(ann, "#lobby", text);
     }
@@ -19,9 +17,7 @@ fn a_device_without_a_position_starts_at_the_read_cursor() {
 
 #[test]
 fn a_device_without_a_position_gets_at_most_so_many_entries() {
-    let mut house = House::new();
-    let (ann, bob) = (house.register("ann"), house.register("bob"));
-    house.room("lobby", &[ann, bob]);
+    let (mut house, ann, _) = lobby();
     for number in 0..limits::FIRST_ENTRIES + 50 {
         house.say(ann, "#lobby", &number.to_string());
         house.take(ann);
@@ -34,9 +30,7 @@ fn a_device_without_a_position_gets_at_most_so_many_entries() {
 
 #[test]
 fn after_a_restored_backup_the_log_is_read_from_its_start() {
-    let mut house = House::new();
-    let ann = house.register("ann");
-    house.room("lobby", &[ann]);
+    let (mut house, ann) = alone();
     house.say(ann, "#lobby", "one");
     let device = house.cut(ann);
     house.store.change_epochs();

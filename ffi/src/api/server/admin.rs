@@ -146,13 +146,8 @@ pub unsafe extern "C" fn chat_server_accounts(
     next: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `next` ends with NUL.
-        let next = unsafe { input::text_if(next, input::PAGE) }?.map(str::to_owned);
-        let id = handle::server(server)?.ask(Ask::Accounts { next })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `page` asks for.
+    unsafe { page(server, next, |next| Ask::Accounts { next }, request) }
 }
 
 /// Makes an invite. `chat_event_text` of the reply is the link to pass on, `chat_event_name` the token
@@ -194,13 +189,8 @@ pub unsafe extern "C" fn chat_server_rooms(
     next: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `next` ends with NUL.
-        let next = unsafe { input::text_if(next, input::PAGE) }?.map(str::to_owned);
-        let id = handle::server(server)?.ask(Ask::Rooms { next })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `page` asks for.
+    unsafe { page(server, next, |next| Ask::Rooms { next }, request) }
 }
 
 /// The members of a room. The reply has a list: `chat_event_item_count`, `chat_event_item`. If
@@ -248,21 +238,8 @@ pub unsafe extern "C" fn chat_server_kick(
     account: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
-        let account = unsafe { input::account(account) }?;
-        let id = handle::server(server)?.ask(Ask::Change {
-            room,
-            account,
-            change: Change::Kicked,
-            role: None,
-            seconds: 0,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `change` asks for.
+    unsafe { change(server, room, account, Change::Kicked, request) }
 }
 
 /// Puts or keeps an account out of a room for good. It is done in the name of the reserved account
@@ -282,21 +259,8 @@ pub unsafe extern "C" fn chat_server_ban(
     account: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
-        let account = unsafe { input::account(account) }?;
-        let id = handle::server(server)?.ask(Ask::Change {
-            room,
-            account,
-            change: Change::Banned,
-            role: None,
-            seconds: 0,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `change` asks for.
+    unsafe { change(server, room, account, Change::Banned, request) }
 }
 
 /// Lets a banned account come back. It is done in the name of the reserved account
@@ -316,21 +280,8 @@ pub unsafe extern "C" fn chat_server_unban(
     account: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
-        let account = unsafe { input::account(account) }?;
-        let id = handle::server(server)?.ask(Ask::Change {
-            room,
-            account,
-            change: Change::Unbanned,
-            role: None,
-            seconds: 0,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `change` asks for.
+    unsafe { change(server, room, account, Change::Unbanned, request) }
 }
 
 /// Forbids an account to send in a room. It is done in the name of the reserved account
@@ -352,21 +303,8 @@ pub unsafe extern "C" fn chat_server_mute(
     seconds: u64,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
-        let account = unsafe { input::account(account) }?;
-        let id = handle::server(server)?.ask(Ask::Change {
-            room,
-            account,
-            change: Change::Muted,
-            role: None,
-            seconds,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `change_with` asks for.
+    unsafe { change_with(server, room, account, Change::Muted, None, seconds, request) }
 }
 
 /// Lets a muted account send again. It is done in the name of the reserved account
@@ -386,21 +324,8 @@ pub unsafe extern "C" fn chat_server_unmute(
     account: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
-        let account = unsafe { input::account(account) }?;
-        let id = handle::server(server)?.ask(Ask::Change {
-            room,
-            account,
-            change: Change::Unmuted,
-            role: None,
-            seconds: 0,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `change` asks for.
+    unsafe { change(server, room, account, Change::Unmuted, request) }
 }
 
 /// Gives a member of a room another role. It is done in the name of the reserved account
@@ -422,22 +347,8 @@ pub unsafe extern "C" fn chat_server_role(
     role: chat_role,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
-        let account = unsafe { input::account(account) }?;
-        let role = Some(input::role(role)?);
-        let id = handle::server(server)?.ask(Ask::Change {
-            room,
-            account,
-            change: Change::Role,
-            role,
-            seconds: 0,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `change_with` asks for.
+    unsafe { change_with(server, room, account, Change::Role, Some(role), 0, request) }
 }
 
 /// Changes who may open an account, until the server ends.
@@ -481,6 +392,74 @@ pub unsafe extern "C" fn chat_server_backup(
         let folder = unsafe { input::path(folder) }?;
         let id = handle::server(server)?.ask(Ask::Backup { folder })?;
         // SAFETY: the caller promises that a non-NULL `request` may be written.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Changes somebody's membership.
+///
+/// # Safety
+///
+/// Texts that are not NULL end with NUL, and a non-NULL `request` may be written.
+unsafe fn change(
+    server: *mut chat_server,
+    room: *const c_char,
+    account: *const c_char,
+    change: Change,
+    request: *mut u64,
+) -> chat_status {
+    // SAFETY: as the caller promises.
+    unsafe { change_with(server, room, account, change, None, 0, request) }
+}
+
+/// Changes a membership to a role, or for a time.
+///
+/// # Safety
+///
+/// As of [`change`].
+unsafe fn change_with(
+    server: *mut chat_server,
+    room: *const c_char,
+    account: *const c_char,
+    change: Change,
+    role: Option<chat_role>,
+    seconds: u64,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        let room = unsafe { input::room(room) }?;
+        // SAFETY: as the caller promises.
+        let account = unsafe { input::account(account) }?;
+        let role = role.map(input::role).transpose()?;
+        let id = handle::server(server)?.ask(Ask::Change {
+            room,
+            account,
+            change,
+            role,
+            seconds,
+        })?;
+        // SAFETY: as the caller promises.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Asks for a page of a list.
+///
+/// # Safety
+///
+/// As of [`change`].
+unsafe fn page(
+    server: *mut chat_server,
+    next: *const c_char,
+    wish: impl FnOnce(Option<String>) -> Ask,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        let next = unsafe { input::text_if(next, input::PAGE) }?.map(str::to_owned);
+        let id = handle::server(server)?.ask(wish(next))?;
+        // SAFETY: as the caller promises.
         unsafe { output::put_if(request, id) }
     })
 }

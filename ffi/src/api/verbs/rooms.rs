@@ -75,20 +75,8 @@ pub unsafe extern "C" fn chat_client_join(
     room: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        let client = handle::client(client)?;
-        let id = client.ask(Request::Change {
-            target: Target::Room(room),
-            account: None,
-            change: Change::Joined,
-            role: None,
-            seconds: 0,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `change` asks for.
+    unsafe { change(client, room, None, Change::Joined, request) }
 }
 
 /// Leaves a room.
@@ -105,20 +93,8 @@ pub unsafe extern "C" fn chat_client_leave(
     room: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        let client = handle::client(client)?;
-        let id = client.ask(Request::Change {
-            target: Target::Room(room),
-            account: None,
-            change: Change::Left,
-            role: None,
-            seconds: 0,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `change` asks for.
+    unsafe { change(client, room, None, Change::Left, request) }
 }
 
 /// Invites an account into a room.
@@ -137,22 +113,8 @@ pub unsafe extern "C" fn chat_client_invite(
     account: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
-        let account = unsafe { input::account(account) }?;
-        let client = handle::client(client)?;
-        let id = client.ask(Request::Change {
-            target: Target::Room(room),
-            account: Some(account),
-            change: Change::Invited,
-            role: None,
-            seconds: 0,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `change` asks for.
+    unsafe { change(client, room, Some(account), Change::Invited, request) }
 }
 
 /// Puts an account out of a room; it may come back.
@@ -171,22 +133,8 @@ pub unsafe extern "C" fn chat_client_kick(
     account: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
-        let account = unsafe { input::account(account) }?;
-        let client = handle::client(client)?;
-        let id = client.ask(Request::Change {
-            target: Target::Room(room),
-            account: Some(account),
-            change: Change::Kicked,
-            role: None,
-            seconds: 0,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `change` asks for.
+    unsafe { change(client, room, Some(account), Change::Kicked, request) }
 }
 
 /// Puts or keeps an account out of a room for good.
@@ -205,22 +153,8 @@ pub unsafe extern "C" fn chat_client_ban(
     account: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
-        let account = unsafe { input::account(account) }?;
-        let client = handle::client(client)?;
-        let id = client.ask(Request::Change {
-            target: Target::Room(room),
-            account: Some(account),
-            change: Change::Banned,
-            role: None,
-            seconds: 0,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `change` asks for.
+    unsafe { change(client, room, Some(account), Change::Banned, request) }
 }
 
 /// Lets a banned account come back.
@@ -239,22 +173,8 @@ pub unsafe extern "C" fn chat_client_unban(
     account: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
-        let account = unsafe { input::account(account) }?;
-        let client = handle::client(client)?;
-        let id = client.ask(Request::Change {
-            target: Target::Room(room),
-            account: Some(account),
-            change: Change::Unbanned,
-            role: None,
-            seconds: 0,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `change` asks for.
+    unsafe { change(client, room, Some(account), Change::Unbanned, request) }
 }
 
 /// Forbids an account to send in a room.
@@ -275,22 +195,18 @@ pub unsafe extern "C" fn chat_client_mute(
     seconds: u64,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
-        let account = unsafe { input::account(account) }?;
-        let client = handle::client(client)?;
-        let id = client.ask(Request::Change {
-            target: Target::Room(room),
-            account: Some(account),
-            change: Change::Muted,
-            role: None,
+    // SAFETY: the caller promises what `change` asks for.
+    unsafe {
+        change_with(
+            client,
+            room,
+            Some(account),
+            Change::Muted,
+            None,
             seconds,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+            request,
+        )
+    }
 }
 
 /// Lets a muted account send again.
@@ -309,22 +225,8 @@ pub unsafe extern "C" fn chat_client_unmute(
     account: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
-        let account = unsafe { input::account(account) }?;
-        let client = handle::client(client)?;
-        let id = client.ask(Request::Change {
-            target: Target::Room(room),
-            account: Some(account),
-            change: Change::Unmuted,
-            role: None,
-            seconds: 0,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `change` asks for.
+    unsafe { change(client, room, Some(account), Change::Unmuted, request) }
 }
 
 /// Gives a member of a room another role.
@@ -345,23 +247,18 @@ pub unsafe extern "C" fn chat_client_role(
     role: chat_role,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `room` ends with NUL.
-        let room = unsafe { input::room(room) }?;
-        // SAFETY: the caller promises that a non-NULL `account` ends with NUL.
-        let account = unsafe { input::account(account) }?;
-        let role = input::role(role)?;
-        let client = handle::client(client)?;
-        let id = client.ask(Request::Change {
-            target: Target::Room(room),
-            account: Some(account),
-            change: Change::Role,
-            role: Some(role),
-            seconds: 0,
-        })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `change` asks for.
+    unsafe {
+        change_with(
+            client,
+            room,
+            Some(account),
+            Change::Role,
+            Some(role),
+            0,
+            request,
+        )
+    }
 }
 
 /// Who is online, among those whose presence this account may see. The reply has a list:
@@ -379,14 +276,8 @@ pub unsafe extern "C" fn chat_client_who(
     next: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `next` ends with NUL.
-        let next = unsafe { input::text_if(next, input::PAGE) }?.map(str::to_owned);
-        let client = handle::client(client)?;
-        let id = client.ask(Request::Who { after: next })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `page` asks for.
+    unsafe { page(client, next, |after| Request::Who { after }, request) }
 }
 
 /// The members of a conversation. The reply has a list: `chat_event_item_count`, `chat_event_item`. If
@@ -436,14 +327,8 @@ pub unsafe extern "C" fn chat_client_rooms(
     next: *const c_char,
     request: *mut u64,
 ) -> chat_status {
-    guard(|| {
-        // SAFETY: the caller promises that a non-NULL `next` ends with NUL.
-        let next = unsafe { input::text_if(next, input::PAGE) }?.map(str::to_owned);
-        let client = handle::client(client)?;
-        let id = client.ask(Request::Rooms { after: next })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
-        unsafe { output::put_if(request, id) }
-    })
+    // SAFETY: the caller promises what `page` asks for.
+    unsafe { page(client, next, |after| Request::Rooms { after }, request) }
 }
 
 /// The account's conversations, with what is unread. The reply has a list: `chat_event_item_count`,
@@ -461,12 +346,82 @@ pub unsafe extern "C" fn chat_client_conversations(
     next: *const c_char,
     request: *mut u64,
 ) -> chat_status {
+    // SAFETY: the caller promises what `page` asks for.
+    unsafe {
+        page(
+            client,
+            next,
+            |after| Request::Conversations { after },
+            request,
+        )
+    }
+}
+
+/// Changes a membership: somebody's, or the caller's own.
+///
+/// # Safety
+///
+/// Texts that are not NULL end with NUL, and a non-NULL `request` may be written.
+unsafe fn change(
+    client: *mut chat_client,
+    room: *const c_char,
+    account: Option<*const c_char>,
+    change: Change,
+    request: *mut u64,
+) -> chat_status {
+    // SAFETY: as the caller promises.
+    unsafe { change_with(client, room, account, change, None, 0, request) }
+}
+
+/// Changes a membership to a role, or for a time.
+///
+/// # Safety
+///
+/// As of [`change`].
+unsafe fn change_with(
+    client: *mut chat_client,
+    room: *const c_char,
+    account: Option<*const c_char>,
+    change: Change,
+    role: Option<chat_role>,
+    seconds: u64,
+    request: *mut u64,
+) -> chat_status {
     guard(|| {
-        // SAFETY: the caller promises that a non-NULL `next` ends with NUL.
+        // SAFETY: as the caller promises.
+        let room = unsafe { input::room(room) }?;
+        // SAFETY: as the caller promises.
+        let account = account.map(|account| unsafe { input::account(account) });
+        let account = account.transpose()?;
+        let role = role.map(input::role).transpose()?;
+        let id = handle::client(client)?.ask(Request::Change {
+            target: Target::Room(room),
+            account,
+            change,
+            role,
+            seconds,
+        })?;
+        // SAFETY: as the caller promises.
+        unsafe { output::put_if(request, id) }
+    })
+}
+
+/// Asks for a page of a list.
+///
+/// # Safety
+///
+/// As of [`change`].
+unsafe fn page(
+    client: *mut chat_client,
+    next: *const c_char,
+    wish: impl FnOnce(Option<String>) -> Request,
+    request: *mut u64,
+) -> chat_status {
+    guard(|| {
+        // SAFETY: as the caller promises.
         let next = unsafe { input::text_if(next, input::PAGE) }?.map(str::to_owned);
-        let client = handle::client(client)?;
-        let id = client.ask(Request::Conversations { after: next })?;
-        // SAFETY: the caller promises that a non-NULL `request` may be written.
+        let id = handle::client(client)?.ask(wish(next))?;
+        // SAFETY: as the caller promises.
         unsafe { output::put_if(request, id) }
     })
 }
