@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use chat_tests::plugins::{helpers, list, root};
+use chat_tests::plugins::{helpers, list, root, until};
 use chat_tests::{Device, Plugins, Ran, Server};
 
 /// A file is refused before any of it runs, or in the process that only looks at it.
@@ -30,7 +30,8 @@ fn files_that_can_not_run_are_refused_for_their_reason_and_cost_nobody_anything(
         plugins.hostile("crashend", &["CRASH", "IN_DESTROY"]),
         plugins.hostile("hangend", &["HANG", "IN_DESTROY"]),
         plugins.hostile("refuses", &["REFUSE"]),
-        plugins.hostile("newabi", &["ABI=2"]),
+        // Nothing of it runs before it is judged.
+        plugins.hostile("newabi", &["ABI=2", "CRASH", "IN_CONSTRUCTOR"]),
         plugins.hostile("newfield", &["TAIL=7"]),
         plugins.hostile("nosymbol", &["NO_SYMBOL"]),
         plugins.unique(&[]),
@@ -132,6 +133,133 @@ fn a_folder_that_comes_later_is_watched_as_soon_as_it_is_there() {
     server.process().says(&["filter", "loaded"]);
     ann.send("lobby", "spam", "2");
     ann.refused("2", "rejected");
+}
+
+/// Two files of one plugin: one of them runs, and the other takes its place when it goes.
+#[test]
+fn the_same_plugin_runs_once_under_whatever_names_it_comes() {
+    let plugins = Plugins::configured("");
+    let file = plugins.hostile("filter", &[]);
+    let place = |name: &str| plugins.folder().join(name);
+    // All at once, as at the start of a server.
+    let names = ["one", "two", "three"];
+    for name in names {
+        fs::copy(&file, place(&format!("{name}.so"))).unwrap();
+    }
+    let server = plugins.start();
+    let runs = || {
+        let list = list(&server);
+        let runs = |name: &&&str| list[**name]["state"] == "running";
+        let all: Vec<&str> = names.iter().filter(runs).copied().collect();
+        assert!(all.len() <= 1, "{all:?}");
+        all.first().copied()
+    };
+    for _ in names {
+        until(|| runs().is_some());
+        let runs = runs().unwrap();
+        let others = names
+            .iter()
+            .filter(|name| place(&format!("{name}.so")).exists());
+        for other in others.filter(|name| **name != runs) {
+            let item = &list(&server)[*other];
+            let why = item["why"].as_str().unwrap();
+            assert!(
+                why.contains("its id org.example.hostile is that of"),
+                "{item}"
+            );
+        }
+        fs::remove_file(place(&format!("{runs}.so"))).unwrap();
+        server.process().says(&[runs, "stopped: its file is gone"]);
+    }
+    // `NAME.so` and `libNAME.so`, as after a change of the build.
+    plugins.drop_in(&file);
+    server.process().says(&["loaded", "filter"]);
+    fs::copy(&file, place("libfilter.so")).unwrap();
+    server.process().says(&[
+        "libfilter.so is refused",
+        "filter.so is the plugin filter already",
+    ]);
+    fs::remove_file(place("filter.so")).unwrap();
+    server
+        .process()
+        .says(&["filter", "stopped: its file is gone"]);
+    until(|| list(&server)["filter"]["state"] == "running");
+}
+
+/// The reason names a command, and after it the file runs.
+#[test]
+fn who_is_put_right_runs_without_another_word() {
+    let plugins = Plugins::configured("");
+    let mode =
+        |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let file = plugins.hostile("filter", &[]);
+    // A user's own group has nobody else in it.
+    mode(&file, 0o664);
+    plugins.add_file(&file);
+    let server = plugins.start();
+    let state = |name: &str| list(&server)[name]["state"].clone();
+    assert_eq!(state("filter"), "running");
+    let late = plugins.build("late", "late.c", &[]);
+    mode(&late, 0o666);
+    plugins.add_file(&late);
+    server
+        .process()
+        .says(&["late", "it may be written by everybody; chmod o-w"]);
+    mode(&plugins.folder().join("late.so"), 0o644);
+    until(|| state("late") == "running");
+
+    mode(&plugins.folder(), 0o777);
+    plugins.drop_in(&plugins.build("talker", "talker.c", &[]));
+    server.process().says(&[
+        "talker",
+        "its folder may be written by everybody; chmod o-w",
+    ]);
+    assert_eq!(state("filter"), "running");
+    mode(&plugins.folder(), 0o755);
+    until(|| state("talker") == "running");
+}
+
+/// A pipe in the folder has no end that could be waited for.
+#[test]
+fn what_is_no_file_keeps_no_other_out() {
+    let plugins = Plugins::configured("");
+    let pipe = plugins.folder().join("pipe.so");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    fs::create_dir(plugins.folder().join("folder.so")).unwrap();
+    std::os::unix::fs::symlink("/nowhere", plugins.folder().join("nowhere.so")).unwrap();
+    let server = plugins.start();
+    for name in ["pipe", "folder"] {
+        server.process().says(&[name, "it is not a file"]);
+    }
+    plugins.drop_in(&plugins.hostile("filter", &[]));
+    server.process().says(&["loaded", "filter"]);
+    let checked = check(&server, &pipe);
+    assert!(
+        checked.errors.contains("it is not a file"),
+        "{}",
+        checked.errors
+    );
+}
+
+/// Names of files and of tables are folded alike, and one that fits nothing is told.
+#[test]
+fn a_table_belongs_to_the_file_of_its_name_and_a_misspelt_one_is_told() {
+    let plugins =
+        Plugins::configured("[plugin.Filter]\npriority = 7\n[plugin.fliter]\npriority = 9\n");
+    let file = plugins.hostile("Filter", &[]);
+    plugins.add_file(&file);
+    let server = plugins.start();
+    assert_eq!(list(&server)["filter"]["priority"], 7);
+    server
+        .process()
+        .says(&["[plugin.fliter] is configured, and no plugin of that name"]);
+    plugins.configure("[plugin.filter]\npriority = 8\n");
+    for name in ["filter", "Filter"] {
+        let ran = server.operate(&["plugin", "reload", name]);
+        assert_eq!(ran.code, 0, "{name}: {}", ran.errors);
+    }
+    until(|| list(&server)["filter"]["priority"] == 8);
 }
 
 /// Built by version 0.1.0, and never again: binaries of plugins stay good.
