@@ -1,7 +1,11 @@
 //! Plugins that do in their hooks what they should not, and what the server makes of it.
 
+use std::fs;
+use std::time::{Duration, Instant};
+
 use chat_tests::plugins::{children, helpers, is_dead, list, until};
 use chat_tests::{Device, Plugins};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// By default a fault lets pass; the plugin is there again for the next message.
@@ -239,4 +243,128 @@ fn no_process_of_a_plugin_stays_behind_when_it_has_ended() {
         children.len()
     };
     until(|| (states(false), states(true)) == (1, 0));
+}
+
+/// What it had not answered is asked once more: the crash may have been another call's.
+#[test]
+fn what_a_process_died_of_is_asked_once_more_and_then_decided() {
+    for (times, asked) in [(1, 2), (100, 2)] {
+        let plugins = Plugins::configured("");
+        plugins.add_file(&plugins.build("fragile", "fragile.c", &[&format!("TIMES={times}")]));
+        let server = plugins.start();
+        let mut ann = Device::new(&server, "ann").login();
+        ann.send("lobby", "fragile", "1");
+        ann.send("lobby", "after", "2");
+        match times {
+            1 => assert_eq!(ann.refused("1", "rejected")["message"], "asked 2 times"),
+            _ => drop(ann.acked("1")),
+        };
+        ann.acked("2");
+        let marks = server.data().join("plugins/state/fragile/marks");
+        assert_eq!(
+            fs::read_to_string(marks).unwrap().len(),
+            asked,
+            "TIMES={times}"
+        );
+    }
+}
+
+/// A process that ends all the time is started less and less often. Nobody waits for it meanwhile.
+#[test]
+fn who_crashes_all_the_time_is_given_pauses() {
+    let plugins = Plugins::configured("");
+    plugins.add_file(&plugins.hostile("crash", &["CRASH", "IN_HOOK"]));
+    let server = plugins.start();
+    let mut ann = Device::new(&server, "ann").login();
+    for number in 0..100 {
+        ann.send("lobby", "misbehave", &number.to_string());
+        ann.acked(&number.to_string());
+    }
+    let item = &list(&server)["crash"];
+    assert!(item["errors"].as_u64() < Some(10), "{item}");
+    until(|| list(&server)["crash"]["state"] != "restarting");
+    ann.send("lobby", "spam", "after");
+    ann.refused("after", "rejected");
+}
+
+#[test]
+fn who_is_slow_is_warned_about_and_then_stopped() {
+    let plugins = Plugins::configured("");
+    plugins.add_file(&plugins.hostile("slow", &["SLOW", "IN_HOOK"]));
+    let server = plugins.start();
+    let mut ann = Device::new(&server, "ann").login();
+    for number in 0..55 {
+        ann.send("lobby", "misbehave", &number.to_string());
+    }
+    for number in 0..55 {
+        ann.acked(&number.to_string());
+    }
+    server
+        .process()
+        .says(&["slow", "it is slow in its entry hook"]);
+    server
+        .process()
+        .says(&["slow", "stopped: 50 calls took longer than 100 ms"]);
+    let item = &list(&server)["slow"];
+    assert_eq!(
+        (&item["state"], &item["errors"]),
+        (&"tripped".into(), &0.into())
+    );
+    assert!(item["p99_us"].as_u64() > Some(100_000), "{item}");
+    // It stood in nobody's way otherwise, and does not any more.
+    ann.send("lobby", "spam", "free");
+    ann.acked("free");
+}
+
+/// Deadlines count what the watchdog saw, so that a machine that was asleep finds none of them passed.
+#[test]
+fn a_machine_that_was_suspended_trips_nothing() {
+    let plugins = Plugins::configured("[plugin.late]\ndeadline_ms = 1000\n");
+    plugins.add_file(&plugins.build("late", "late.c", &[]));
+    let server = plugins.start();
+    let mut ann = Device::new(&server, "ann").login();
+    let mut bob = Device::new(&server, "bob").login();
+    ann.send("lobby", "hold", "1");
+    // It is with the plugin: what comes after it has been judged.
+    bob.send("lobby", "version", "2");
+    bob.refused("2", "rejected");
+    let helper: i32 = helpers(&server)[0].parse().unwrap();
+    let signal = |signal| {
+        server.process().signal(signal);
+        kill_process(Pid::from_raw(helper).unwrap(), signal).unwrap();
+    };
+    signal(Signal::STOP);
+    let asleep = Instant::now();
+    until(|| asleep.elapsed() > Duration::from_secs(2));
+    signal(Signal::CONT);
+    // Some ticks of the watchdog.
+    let awake = Instant::now();
+    until(|| awake.elapsed() > Duration::from_millis(100));
+    bob.send("lobby", "release", "3");
+    bob.acked("3");
+    ann.acked("1");
+    assert_eq!(bob.texts(2), ["released by 1", "release"]);
+    let item = &list(&server)["late"];
+    assert_eq!(
+        (&item["errors"], &item["metrics"]["first"]),
+        (&0.into(), &0.into())
+    );
+}
+
+/// Nobody is there any more who would end it.
+#[test]
+fn a_process_ends_with_its_server_also_inside_a_hook() {
+    let plugins = Plugins::configured("[plugin.hang]\ndeadline_ms = 60000\n");
+    plugins.add_file(&plugins.hostile("hang", &["HANG", "IN_HOOK"]));
+    let mut server = plugins.start();
+    let mut ann = Device::new(&server, "ann").login();
+    ann.send("lobby", "misbehave", "1");
+    ann.send("lobby", "after", "2");
+    server
+        .process()
+        .says(&["hang", "stuck in a call; a second process takes the others"]);
+    until(|| helpers(&server).len() == 2);
+    let helpers = helpers(&server);
+    server.kill();
+    until(|| helpers.iter().all(|pid| is_dead(pid) != Some(false)));
 }

@@ -102,3 +102,93 @@ fn ten_versions_take_over_from_each_other_and_the_observer_sees_every_entry_in_o
     until(|| fs::read_to_string(&log).is_ok_and(|text| text.contains("said meanwhile")));
     assert_eq!(ann.leave(), 0);
 }
+
+/// Whatever becomes of the hand-over, one of the two filters.
+#[test]
+fn a_hand_over_that_fails_leaves_the_better_version() {
+    let faults = [
+        ("CRASH", "crashed (SIGSEGV)"),
+        ("EXIT", "exit code 0"),
+        ("HANG", "hangs"),
+    ];
+    for (fault, why) in faults {
+        for (place, hook, stays) in [
+            ("IN_RESTORE", "restore", "good"),
+            ("IN_SAVE", "save", "new"),
+        ] {
+            let plugins = Plugins::configured("[plugin.filter]\ndeadline_ms = 300\n");
+            let good = plugins.hostile("filter", &["STATEFUL", "VERSION=\"good\""]);
+            let bad = |version: &str| {
+                let version = format!("VERSION=\"{version}\"");
+                plugins.hostile("filter", &["STATEFUL", fault, place, &version])
+            };
+            let [first, second] = match place {
+                "IN_RESTORE" => [good, bad("new")],
+                _ => [
+                    bad("old"),
+                    plugins.hostile("filter", &["STATEFUL", "VERSION=\"new\""]),
+                ],
+            };
+            plugins.drop_in(&first);
+            let server = plugins.start();
+            let mut ann = Device::new(&server, "ann").login();
+            plugins.drop_in(&second);
+            server.process().says(&["loaded", "filter", "new"]);
+            // What comes meanwhile waits for who answers in the end.
+            ann.send("lobby", "spam", "1");
+            ann.send("lobby", "fine", "2");
+            ann.refused("1", "rejected");
+            ann.acked("2");
+            server.process().says(&["filter", why, hook]);
+            until(|| list(&server)["filter"]["version"] == stays);
+            ann.send("lobby", "spam", "3");
+            ann.refused("3", "rejected");
+            until(|| helpers(&server).len() == 1);
+            let item = &list(&server)["filter"];
+            assert_eq!(item["state"], "running", "{fault} {place}: {item}");
+        }
+    }
+}
+
+/// A new version answers what comes; what the old one deferred is the old one's, and nothing else is any more.
+#[test]
+fn the_version_that_deferred_an_entry_finishes_it() {
+    for isolation in ["process", "none"] {
+        let plugins = Plugins::configured("");
+        let go = plugins.path("go");
+        plugins.configure(&format!(
+            "[plugin.late]\ngo = {go:?}\ndeadline_ms = 60000\nisolation = '{isolation}'\n"
+        ));
+        let version =
+            |version: &str| plugins.build("late", "late.c", &[&format!("VERSION=\"{version}\"")]);
+        plugins.drop_in(&version("old"));
+        let server = plugins.start();
+        let (mut ann, mut bob) = (
+            Device::new(&server, "ann").login(),
+            Device::new(&server, "bob").login(),
+        );
+        let mut answers = |label: &str| {
+            bob.send("lobby", "version", label);
+            bob.refused(label, "rejected")["message"].clone()
+        };
+        ann.send("lobby", "hold", "1");
+        assert_eq!(answers("a"), "old");
+        plugins.drop_in(&version("new"));
+        until(|| list(&server)["late"]["version"] == "new");
+        assert_eq!(answers("b"), "new");
+        fs::write(&go, "").unwrap();
+        ann.acked("1");
+        assert_eq!(ann.texts(1), ["released by old"]);
+        match isolation {
+            // It has found out by itself that nothing more counts.
+            "none" => until(|| !go.exists()),
+            _ => until(|| helpers(&server).len() == 1),
+        }
+        let item = &list(&server)["late"];
+        assert_eq!(
+            (&item["errors"], &item["state"]),
+            (&0.into(), &"running".into())
+        );
+        assert_eq!(ann.find(|line| line["from"] == "plugin.late"), None);
+    }
+}
