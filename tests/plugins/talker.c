@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 static const chat_ext_metrics *metrics;
+static const chat_ext_notice *notices;
 
 static chat_verdict entry(void *self, const chat_host *host, const chat_plugin_event *event)
 {
@@ -25,6 +26,12 @@ static chat_verdict entry(void *self, const chat_host *host, const chat_plugin_e
         metrics->set(host, "taken", taken);
         metrics->set(host, "end", status);
     }
+    if (strcmp(event->text, "tell it all") == 0)
+        for (int i = 0; i < 20000; i++)
+            notices->reply(host, event, "all");
+    if (strcmp(event->text, "say it again") == 0)
+        for (int i = 0; i < 20000; i++)
+            host->send(host, event->room, NULL, "again");
     if (strcmp(event->text, "say it nowhere") == 0) {
         chat_status status = CHAT_OK;
         for (int i = 0; i < 1000; i++)
@@ -42,7 +49,9 @@ static chat_status init(const chat_host *host, void **self)
 {
     (void)self;
     metrics = host->extension(host, "chat.metrics/1");
+    notices = host->extension(host, "chat.notice/1");
     return host->hook(host, CHAT_HOOK_ENTRY, 0, entry);
 }
 
-CHAT_PLUGIN_DECLARE("org.example.talker", "Talker", "1.0", "MIT", CHAT_CAP_READ_TEXT | CHAT_CAP_SEND, init, NULL);
+CHAT_PLUGIN_DECLARE("org.example.talker", "Talker", "1.0", "MIT", CHAT_CAP_READ_TEXT | CHAT_CAP_SEND | CHAT_CAP_NOTICE, init,
+                    NULL);

@@ -314,6 +314,40 @@ fn what_a_plugin_says_is_marked_filtered_and_bounded() {
     assert_eq!(list(&server)["talker"]["dropped"], 0);
 }
 
+/// A plugin that says too much is told so, and its operator, and not once for each word.
+#[test]
+fn notices_that_are_too_many_do_not_fill_the_log() {
+    assert!(lines_after("tell it all") < 1000);
+}
+
+/// The same for entries.
+#[test]
+#[ignore = "each entry that is refused is a line: plugins/host/src/plugins.rs, `said`"]
+fn entries_that_are_too_many_do_not_fill_the_log() {
+    assert!(lines_after("say it again") < 1000);
+}
+
+/// How many lines the server writes while a plugin does that.
+fn lines_after(word: &str) -> usize {
+    let plugins = Plugins::configured("[plugin.talker]\ndeadline_ms = 60000\n");
+    plugins.add_file(&plugins.build("talker", "talker.c", &[]));
+    let server = plugins.start();
+    let mut ann = Device::new(&server, "ann").login();
+    ann.send("lobby", word, "1");
+    ann.acked("1");
+    server
+        .process()
+        .says(&["talker", "may not say so much at once"]);
+    // It has said all of that, and has heard what became of it.
+    until(|| {
+        ann.send("lobby", "say done", "2");
+        ann.acked("2");
+        ann.find(|line| line["from"] == "plugin.talker" && line["text"] == "done")
+            .is_some()
+    });
+    server.process().errors().lines().count()
+}
+
 /// The event of a deferred answer is the plugin's until it has answered, whatever the deadline said.
 #[test]
 fn an_answer_after_the_deadline_is_too_late_and_its_event_is_still_there() {
