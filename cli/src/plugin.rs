@@ -25,8 +25,12 @@ pub(crate) fn run(args: &PluginArgs) -> Result<(), Failure> {
                 Failure::Usage(format!("{name:?} can't be a plugin's name: {why}"))
             })?;
             let name = known.map(|name| name.as_str().to_owned());
-            let wish = Wish::PluginReload { name };
-            running(&args.data, wish).map(drop)
+            let wish = Wish::PluginReload { name: name.clone() };
+            running(&args.data, wish)?;
+            match name {
+                Some(name) => must_run(&args.data, &name),
+                None => Ok(()),
+            }
         }
     }
 }
@@ -51,6 +55,18 @@ fn running(data: &DataArgs, wish: Wish) -> Result<Reply, Failure> {
                 .to_owned(),
         )),
     })
+}
+
+/// Whoever reloads a plugin wants it to run.
+fn must_run(data: &DataArgs, name: &str) -> Result<(), Failure> {
+    let Reply::Plugins { items } = running(data, Wish::Plugins)? else {
+        return Err(user::unexpected());
+    };
+    let item = items.iter().find(|item| item.name == name);
+    match item.filter(|item| item.state == "refused") {
+        Some(item) => Err(Failure::Failed(format!("{name} is refused: {}", item.why))),
+        None => Ok(()),
+    }
 }
 
 fn list(data: &DataArgs, json: bool) -> Result<(), Failure> {

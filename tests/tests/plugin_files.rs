@@ -135,6 +135,39 @@ fn a_folder_that_comes_later_is_watched_as_soon_as_it_is_there() {
     ann.refused("2", "rejected");
 }
 
+/// What `reload` could not do it says, and so does the list.
+#[test]
+fn a_reload_that_does_not_help_says_why() {
+    let plugins = Plugins::configured("");
+    plugins.add_file(&plugins.hostile("broken", &["CRASH", "IN_INIT"]));
+    let server = plugins.start();
+    let ran = server.operate(&["plugin", "reload", "broken"]);
+    assert_eq!(ran.code, 1);
+    let why = "broken is refused: it crashed (SIGSEGV) in init";
+    assert!(ran.errors.contains(why), "{}", ran.errors);
+    let ran = server.operate(&["plugin", "reload", "two words"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.errors.contains("can't be a plugin's name"),
+        "{}",
+        ran.errors
+    );
+}
+
+/// An operator who reads the list has not read the log.
+#[test]
+#[ignore = "it points to the log: plugins/host/src/instance.rs, `init`, does not know what was logged"]
+fn the_list_says_why_a_plugin_refused_to_start() {
+    let plugins = Plugins::configured("");
+    plugins.add_file(&plugins.hostile("refuses", &["REFUSE"]));
+    let server = plugins.start();
+    let why = list(&server)["refuses"]["why"].clone();
+    assert!(
+        why.to_string().contains("the key `colour` is missing"),
+        "{why}"
+    );
+}
+
 /// Two files of one plugin: one of them runs, and the other takes its place when it goes.
 #[test]
 fn the_same_plugin_runs_once_under_whatever_names_it_comes() {
