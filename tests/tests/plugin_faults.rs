@@ -266,6 +266,9 @@ fn what_a_process_died_of_is_asked_once_more_and_then_decided() {
             asked,
             "TIMES={times}"
         );
+        // Another look at the file is shown none of that.
+        let ran = server.operate(&["plugin", "reload", "fragile"]);
+        assert_eq!(ran.code, 0, "{}", ran.errors);
     }
 }
 
