@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use chat_engine::port::{
-    self, Ask, AskPlace, EntryAsk, FromHooks, Hooks, LoginAsk, News, PluginName, Question,
+    self, Ask, AskPlace, CommandAsk, ConnectAsk, EntryAsk, FromHooks, Hooks, LoginAsk, News,
+    PluginName, Question,
 };
 use chat_engine::{
     AccountId, AccountName, Body, ConversationId, LinkId, Presence, PresenceState, RoomName,
@@ -196,15 +197,9 @@ fn while_a_plugin_hangs_in_the_server_the_others_answer() {
     ]);
     plugins.ask(vec![entry(1, room(), "hello")]);
     for ticket in 2..50 {
-        let login = Question::Login(Arc::new(LoginAsk {
-            link: LinkId(7),
-            name: AccountName::new("ann").unwrap(),
-            device: "desk".to_owned(),
-            register: false,
-        }));
         plugins.ask(vec![Ask {
             ticket: Ticket(ticket),
-            question: login,
+            question: login(),
         }]);
         let answers = answers(&plugins, 1);
         assert_eq!(
@@ -265,6 +260,79 @@ fn what_is_between_two_accounts_is_shown_to_those_who_may_read_it() {
 
 static TAKEN: abi::chat_plugin = declare!(Letter<'t'>, id: "org.example.taken", name: "Taken",
     version: "1", license: "MIT", capabilities: BOTH | capability::READ_DIRECT);
+
+/// Answers everything later, from a thread of its own.
+struct Patient;
+
+impl Plugin for Patient {
+    fn init(setup: &mut Setup<'_, Self>) -> Result<Self, String> {
+        for hook in [Hook::Connect, Hook::Login, Hook::Entry] {
+            setup.on(hook, 0, Self::later)?;
+        }
+        setup.command("wait", "", "waits", Self::later)?;
+        Ok(Self)
+    }
+}
+
+impl Patient {
+    fn later(&mut self, event: &Event<'_>) -> Verdict {
+        let Some(deferred) = event.defer() else {
+            return Verdict::Fault("nothing can be deferred".to_owned());
+        };
+        let reason = event.from().unwrap_or("nobody").to_owned();
+        std::thread::spawn(move || deferred.resolve(&Verdict::reject(reason)));
+        Verdict::Defer
+    }
+}
+
+static PATIENT: abi::chat_plugin = declare!(Patient, id: "org.example.patient", name: "Patient",
+    version: "1", license: "MIT", capabilities: capability::REJECT | capability::COMMAND);
+
+#[test]
+fn whoever_is_waited_for_may_answer_later() {
+    let plugins = with(&[("patient", &PATIENT, "{}")]);
+    let questions = [
+        Question::Connect(Arc::new(ConnectAsk {
+            link: LinkId(7),
+            address: "127.0.0.1".to_owned(),
+        })),
+        login(),
+        entry(0, room(), "hello").question,
+        Question::Command(Arc::new(CommandAsk {
+            link: LinkId(7),
+            from: AccountId(1),
+            from_name: AccountName::new("ann").unwrap(),
+            conversation: None,
+            place: AskPlace::Nowhere,
+            name: "wait".to_owned(),
+            args: String::new(),
+        })),
+    ];
+    let asks = (1..).zip(questions).map(|(ticket, question)| Ask {
+        ticket: Ticket(ticket),
+        question,
+    });
+    plugins.ask(asks.collect());
+    let reject = |reason: &str| port::Verdict::Reject(reason.to_owned());
+    let expected = [
+        (1, reject("nobody")),
+        (2, reject("ann")),
+        (3, reject("ann")),
+        (4, reject("ann")),
+    ];
+    assert_eq!(answers(&plugins, 4), BTreeMap::from(expected));
+    assert_eq!(plugins.list()[0].errors, 0);
+    smol::block_on(plugins.close());
+}
+
+fn login() -> Question {
+    Question::Login(Arc::new(LoginAsk {
+        link: LinkId(7),
+        name: AccountName::new("ann").unwrap(),
+        device: "desk".to_owned(),
+        register: false,
+    }))
+}
 
 fn with(all: &[(&str, &'static abi::chat_plugin, &str)]) -> Arc<Plugins> {
     let settings = |json: &str| {
