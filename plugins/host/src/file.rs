@@ -13,6 +13,7 @@ use crate::frame::{About, Start};
 use crate::launch::launch;
 use crate::limits;
 use crate::load::load;
+use crate::loader::Refused;
 use crate::settings::{Isolation, Settings};
 use crate::shared::Shared;
 use crate::slot::{Source, State, hook_name};
@@ -163,29 +164,6 @@ fn probe(
     // What is left in it is of no use to anybody.
     let _ = fs::remove_dir_all(&state);
     launched.map(|launched| launched.about)
-}
-
-/// Why a file does not run.
-#[derive(Debug)]
-pub(crate) enum Refused {
-    /// Others are in its way: once one of them has gone it may be let in.
-    Rival(String),
-    /// It is not good enough.
-    Unfit(String),
-}
-
-impl Refused {
-    pub(crate) fn into_why(self) -> String {
-        match self {
-            Self::Rival(why) | Self::Unfit(why) => why,
-        }
-    }
-}
-
-impl From<String> for Refused {
-    fn from(why: String) -> Self {
-        Self::Unfit(why)
-    }
 }
 
 impl Shared {

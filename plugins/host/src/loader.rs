@@ -6,7 +6,6 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use crate::change::Made;
-use crate::file::Refused;
 use crate::frame::{About, Start};
 use crate::given::Plugin;
 use crate::instance::Instance;
@@ -16,6 +15,29 @@ use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::slot::{Coming, Local, SeatId, Slot, SlotId, Source, State};
 use chat_engine::port::PluginName;
+
+/// Why a plugin does not run.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Others are in its way: once one of them has gone it may be let in.
+    Rival(String),
+    /// It is not good enough.
+    Unfit(String),
+}
+
+impl Refused {
+    pub(crate) fn into_why(self) -> String {
+        match self {
+            Self::Rival(why) | Self::Unfit(why) => why,
+        }
+    }
+}
+
+impl From<String> for Refused {
+    fn from(why: String) -> Self {
+        Self::Unfit(why)
+    }
+}
 
 impl Shared {
     /// A plugin that a program brings with it.
