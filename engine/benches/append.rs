@@ -92,7 +92,7 @@ impl<'a> Bench<'a> {
                 counted: 0,
             })
         });
-        store.submit(vec![(Ticket(0), Write::Change(rooms.collect()))]);
+        store.submit(&mut vec![(Ticket(0), Write::Change(rooms.collect()))]);
         assert!(matches!(
             block_on(store.next())[..],
             [Committed::Changed { .. }]
@@ -130,8 +130,8 @@ impl<'a> Bench<'a> {
         while self.settled < end {
             while self.sent < end && self.sent - self.settled <= batch {
                 let count = batch.min(end - self.sent);
-                let writes = (0..count).map(|_| self.write()).collect();
-                self.store.submit(writes);
+                let mut writes = (0..count).map(|_| self.write()).collect();
+                self.store.submit(&mut writes);
             }
             for told in block_on(self.store.next()) {
                 match told {

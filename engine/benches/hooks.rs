@@ -193,7 +193,7 @@ impl Desk {
                 }
             }
             if !writes.is_empty() {
-                self.store.submit(writes);
+                self.store.submit(&mut writes);
                 next.extend(
                     block_on(self.store.next())
                         .into_iter()

@@ -81,7 +81,7 @@ impl Server {
         .map_err(|error| Error::Local(format!("cannot look after sockets: {error}")))?;
         if let Some(hooks) = config.hooks {
             let log = LogView::new(Arc::clone(&store) as Arc<dyn Log>);
-            let working = hooks.run(log);
+            let working = hooks.run(log, shared.lend());
             let stopped = Arc::clone(&shared);
             let task = async move { working.or(stopped.stopped()).await };
             shared.crew.spawn(task).detach();

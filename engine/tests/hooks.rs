@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chat_engine::port::{
     Ask, BoxFuture, FromHooks, HookSet, Hooks, LogView, News, NoticeOut, NoticeTo, PluginName,
-    Question, Say, Subscriptions, Verdict,
+    Question, Say, Subscriptions, Verdict, Workplace,
 };
 use chat_engine::{
     AccountName, Admin, AdminAnswer, Body, Client, ClientConfig, Code, Command, CommandItem,
@@ -61,19 +61,19 @@ impl House {
             },
             Question::Command(ask) => {
                 let dice = PluginName::new("dice").unwrap();
-                self.say(FromHooks::Notice(NoticeOut {
+                self.say(FromHooks::Notice(Box::new(NoticeOut {
                     plugin: dice.clone(),
                     to: NoticeTo::Link(ask.link),
                     text: format!("you rolled {}", ask.args),
                     about: ask.conversation.map(Target::Conversation),
-                }));
-                self.say(FromHooks::Say(Say {
+                })));
+                self.say(FromHooks::Say(Box::new(Say {
                     plugin: dice,
                     token: 1,
                     target: Target::Conversation(ask.conversation.unwrap()),
                     id: None,
                     body: Body::text(&format!("{} rolls", ask.from_name), None),
-                }));
+                })));
                 Verdict::Handled
             }
             _ => Verdict::Pass,
@@ -119,7 +119,7 @@ impl Hooks for House {
         }
     }
 
-    fn run(self: Arc<Self>, log: LogView) -> BoxFuture<'static, ()> {
+    fn run(self: Arc<Self>, log: LogView, _: Arc<dyn Workplace>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             self.observe(&log).await;
             while let Ok(work) = self.work.1.recv().await {

@@ -4,7 +4,11 @@
 //! after soon, and not for each task, as waking a thread costs as much as running some of them. A member
 //! that finds nothing to do waits at the sockets itself, so that what comes in is dealt with where it is
 //! heard of.
+//!
+//! A member that a task keeps, since it called code that nobody knows, can be replaced: whoever sees it stuck
+//! says so, and a spare thread works in its place until it is back.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +39,10 @@ struct State {
     /// It is in the kernel, called or not. There is only one, or another could hear the bell in its place.
     in_kernel: bool,
     members: u64,
+    /// Members that a task keeps; they don't count as awake.
+    kept: usize,
+    /// Threads that work in their place.
+    spares: usize,
     is_over: bool,
 }
 
@@ -76,11 +84,20 @@ impl Crew {
 
     /// Works on this thread until [`stop`](Self::stop). Where there is nothing to do it waits in the kernel.
     pub(crate) fn work(self: &Arc<Self>) {
+        self.work_as(Member::new(self, false));
+    }
+
+    fn work_as(self: &Arc<Self>, member: Member) {
+        OWN_THREAD.set(true);
+        self.work_until_over(member);
+        OWN_THREAD.set(false);
+    }
+
+    fn work_until_over(&self, member: Member) {
         if !Sockets::CAN_WAIT {
-            return async_io::block_on(self.run());
+            return async_io::block_on(Self::run_as(member));
         }
         let waker = Waker::from(Arc::new(Parked(thread::current())));
-        let member = Member::new(self);
         let mut woken = Vec::new();
         loop {
             if member.run_some() {
@@ -102,7 +119,10 @@ impl Crew {
 
     /// Works while it is polled, until [`stop`](Self::stop).
     pub(crate) fn run(self: &Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
-        let member = Member::new(self);
+        Self::run_as(Member::new(self, false))
+    }
+
+    fn run_as(member: Member) -> impl Future<Output = ()> + Send + 'static {
         let mut woken = Vec::new();
         poll_fn(move |cx| {
             member.get_up();
@@ -129,6 +149,46 @@ impl Crew {
             cx.waker().wake_by_ref();
             Poll::Pending
         })
+    }
+
+    /// Whether the calling thread is in [`work`](Self::work), so that a task may keep it.
+    pub(crate) fn is_own_thread() -> bool {
+        OWN_THREAD.get()
+    }
+
+    /// A task keeps a member for longer than others can wait: another thread works in its place until
+    /// [`give_back`](Self::give_back).
+    pub(crate) fn replace(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.kept += 1;
+        state.awake = state.awake.saturating_sub(1);
+        // One that is left from the last time will do.
+        if state.spares >= state.kept {
+            let call = state.call();
+            self.make(call, state);
+            return;
+        }
+        state.spares += 1;
+        drop(state);
+        let spare = Member::new(self, true);
+        let crew = Arc::clone(self);
+        let started = thread::Builder::new()
+            .name("chat-spare".to_owned())
+            .spawn(move || crew.work_as(spare));
+        if let Err(error) = started {
+            tracing::error!(%error, "cannot start a thread in place of one that is kept");
+            let mut state = self.lock();
+            state.spares -= 1;
+            let call = state.call();
+            self.make(call, state);
+        }
+    }
+
+    /// The member is back from that task.
+    pub(crate) fn give_back(&self) {
+        let mut state = self.lock();
+        state.kept = state.kept.saturating_sub(1);
+        state.awake += 1;
     }
 
     /// Nobody works any more.
@@ -211,6 +271,8 @@ impl State {
 struct Member {
     crew: Arc<Crew>,
     id: u64,
+    /// It works in the place of another one.
+    is_spare: bool,
 }
 
 enum Rest {
@@ -224,14 +286,14 @@ enum Rest {
 }
 
 impl Member {
-    fn new(crew: &Arc<Crew>) -> Self {
+    fn new(crew: &Arc<Crew>, is_spare: bool) -> Self {
         let mut state = crew.lock();
         state.members += 1;
         state.awake += 1;
         let id = state.members;
         drop(state);
         let crew = Arc::clone(crew);
-        Self { crew, id }
+        Self { crew, id, is_spare }
     }
 
     /// Runs tasks. `true` when it is time to look at the sockets before more of them.
@@ -254,6 +316,14 @@ impl Member {
         }
         if !state.ready.is_empty() {
             return Rest::Not;
+        }
+        if self.is_spare && state.spares > state.kept {
+            state.spares -= 1;
+            // Somebody has to be at the sockets.
+            let is_looked_after = state.watcher.is_some() || state.in_kernel || state.awake > 1;
+            let call = if is_looked_after { None } else { state.call() };
+            self.crew.make(call, state);
+            return Rest::Over;
         }
         state.awake -= 1;
         if state.watcher.is_some() || state.in_kernel {
@@ -309,6 +379,11 @@ impl Wake for Parked {
     fn wake_by_ref(self: &Arc<Self>) {
         self.0.unpark();
     }
+}
+
+thread_local! {
+    /// Whether this thread works for a crew and for nobody else.
+    static OWN_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Looks at the sockets before a member that is polled lets others run.
@@ -384,6 +459,41 @@ mod tests {
         for thread in threads {
             thread.join().unwrap();
         }
+    }
+
+    #[test]
+    fn a_thread_that_is_kept_is_replaced_until_it_is_back() {
+        let crew = crew();
+        let only = thread::spawn({
+            let crew = Arc::clone(&crew);
+            move || crew.work()
+        });
+        // More than once: a spare that is left over is used again, or leaves.
+        for _ in 0..3 {
+            let (told_where, heard_where) = mpsc::channel();
+            let (release, released) = mpsc::channel::<()>();
+            let keeps = {
+                let crew = Arc::clone(&crew);
+                async move {
+                    told_where.send(Crew::is_own_thread()).unwrap();
+                    released.recv().unwrap();
+                    crew.give_back();
+                }
+            };
+            let keeps = crew.spawn(keeps);
+            assert_eq!(heard_where.recv(), Ok(true));
+            crew.replace();
+            pass_round(&crew);
+            assert!(!keeps.is_finished());
+            release.send(()).unwrap();
+            block_on(keeps);
+            pass_round(&crew);
+            assert!(crew.lock().spares <= 1);
+            assert_eq!(crew.lock().kept, 0);
+        }
+        crew.stop();
+        only.join().unwrap();
+        assert!(!Crew::is_own_thread());
     }
 
     #[test]

@@ -11,3 +11,4 @@ pub(crate) mod scratch;
 pub(crate) mod server;
 pub(crate) mod server_link;
 pub(crate) mod sockets;
+pub(crate) mod workplace;

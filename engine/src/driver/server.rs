@@ -20,12 +20,14 @@ use super::outlet::{Lane, Outlet};
 use super::random::OsRandom;
 use super::server_link;
 use super::sockets::{Listener, Sockets};
+use super::workplace::Lent;
 use crate::hub::{Effect, Hub, Input, Load, Loaded};
 use crate::id::{LinkId, Ticket};
 use crate::limits;
 use crate::model::{AdminAnswer, Code, Refusal, Time, ToClient};
 use crate::port::{
-    Ask, Blobs, BoxFuture, Committed, FromHooks, HookSet, Hooks, News, Random, Store, Write,
+    Ask, Blobs, BoxFuture, Committed, FromHooks, HookSet, Hooks, News, Random, Store, Workplace,
+    Write,
 };
 use crate::secure::{self, StaticKey};
 use crate::wire;
@@ -48,7 +50,7 @@ pub(crate) struct Shared {
     passwords: Semaphore,
     /// Seeds of handshakes, drawn many at a time: one system call each would show.
     seeds: Mutex<Vec<[u8; 32]>>,
-    stopped: async_lock::OnceCell<()>,
+    stopped: Arc<async_lock::OnceCell<()>>,
 }
 
 #[derive(Default)]
@@ -88,7 +90,7 @@ impl Shared {
             next_admin: AtomicU64::new(1),
             passwords: Semaphore::new(limits::PASSWORD_WORKERS),
             seeds: Mutex::default(),
-            stopped: async_lock::OnceCell::new(),
+            stopped: Arc::default(),
         }))
     }
 
@@ -139,6 +141,15 @@ impl Shared {
 
     pub(crate) async fn stopped(&self) {
         self.stopped.wait().await;
+    }
+
+    /// What the port of hooks may use.
+    pub(crate) fn lend(&self) -> Arc<dyn Workplace> {
+        Arc::new(Lent {
+            crew: Arc::clone(&self.crew),
+            sockets: Arc::clone(&self.sockets),
+            stopped: Arc::clone(&self.stopped),
+        })
     }
 
     /// Serves a stream in a task of its own.
@@ -209,6 +220,8 @@ pub(crate) async fn run_hub(shared: Arc<Shared>, mut hub: Hub) {
     let mut said = hooks.as_ref().map(|hooks| hooks.next());
     let mut timer = Timer::never();
     let mut armed: Option<Time> = None;
+    // Two that take turns, as making a large one anew for each batch would show.
+    let mut inputs = Vec::new();
     while !driver.drained {
         if let Some(due) = hub.poll_timeout()
             && armed.is_none_or(|armed| due < armed)
@@ -216,7 +229,8 @@ pub(crate) async fn run_hub(shared: Arc<Shared>, mut hub: Hub) {
             timer.set_at(shared.clock.instant(due));
             armed = Some(due);
         }
-        let woken = poll_fn(|cx| shared.poll_hub(cx, &mut tail, &mut said, &mut timer)).await;
+        let woken =
+            poll_fn(|cx| shared.poll_hub(cx, &mut inputs, &mut tail, &mut said, &mut timer)).await;
         let now = shared.clock.now();
         if let Some(committed) = woken.committed {
             tail = store.next();
@@ -241,7 +255,7 @@ pub(crate) async fn run_hub(shared: Arc<Shared>, mut hub: Hub) {
                 hub.handle(Input::Hooks(from_hooks), now, &mut driver.effects);
             }
         }
-        for input in woken.inputs {
+        for input in inputs.drain(..) {
             let (sent, gone) = match &input {
                 Input::Frame { link, .. } => (Some(*link), None),
                 Input::Gone { link, .. } => (None, Some(*link)),
@@ -272,7 +286,6 @@ pub(crate) async fn run_hub(shared: Arc<Shared>, mut hub: Hub) {
 }
 
 struct Woken {
-    inputs: Vec<Input>,
     committed: Option<Vec<Committed>>,
     said: Option<Vec<FromHooks>>,
     due: bool,
@@ -282,6 +295,7 @@ impl Shared {
     fn poll_hub(
         &self,
         cx: &mut Context<'_>,
+        inputs: &mut Vec<Input>,
         tail: &mut BoxFuture<'_, Vec<Committed>>,
         said: &mut Option<BoxFuture<'_, Vec<FromHooks>>>,
         timer: &mut Timer,
@@ -296,13 +310,12 @@ impl Shared {
         };
         let due = Pin::new(timer).poll(cx).is_ready();
         let mut inbox = lock(&self.inbox);
-        let inputs = std::mem::take(&mut inbox.inputs);
+        std::mem::swap(&mut inbox.inputs, inputs);
         if inputs.is_empty() && committed.is_none() && said.is_none() && !due {
             inbox.waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
         Poll::Ready(Woken {
-            inputs,
             committed,
             said,
             due,
@@ -378,7 +391,7 @@ impl HubDriver<'_> {
         }
         drop(outlets);
         if !self.writes.is_empty() {
-            self.shared.store.submit(std::mem::take(&mut self.writes));
+            self.shared.store.submit(&mut self.writes);
         }
         if let Some(hooks) = &self.shared.hooks {
             if !self.asks.is_empty() {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-use crate::id::{AccountId, ConversationId, DeviceId, LinkId};
+use crate::id::{AccountId, ConversationId, DeviceId, IdMap, LinkId};
 use crate::model::{Account, AccountName, Device, PresenceState};
 
 /// An account with what the hub knows of it now.
@@ -33,9 +33,9 @@ impl AccountState {
 /// All accounts, by id and by name, and all devices, by id and by key.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
-    by_id: HashMap<AccountId, AccountState>,
+    by_id: IdMap<AccountId, AccountState>,
     by_name: BTreeMap<AccountName, AccountId>,
-    devices: HashMap<DeviceId, Device>,
+    devices: IdMap<DeviceId, Device>,
     by_key: HashMap<[u8; 32], DeviceId>,
 }
 

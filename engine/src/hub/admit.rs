@@ -20,11 +20,16 @@ pub(super) struct Guards {
 impl Hub {
     /// Whether an entry may be appended now, and with what.
     pub(super) fn admit(&self, candidate: &Candidate) -> Result<Guards, Refusal> {
+        check_body(&candidate.body)?;
+        self.admit_again(candidate)
+    }
+
+    /// The same of an entry whose body was found good before.
+    pub(super) fn admit_again(&self, candidate: &Candidate) -> Result<Guards, Refusal> {
         if self.appending > limits::APPEND_QUEUE_BYTES {
             return Err(Refusal::new(Code::Busy).retry_in(limits::BUSY_RETRY_MS));
         }
         self.check_send_id(candidate.id)?;
-        check_body(&candidate.body)?;
         self.admit_checked(candidate)
     }
 

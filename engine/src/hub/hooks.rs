@@ -199,8 +199,8 @@ impl Hub {
         match said {
             FromHooks::Verdict(ticket, verdict) => self.answered(ticket, verdict, out),
             FromHooks::Subscriptions(subscriptions) => self.subscribe(subscriptions),
-            FromHooks::Say(say) => self.handle_say(say, out),
-            FromHooks::Notice(notice) => self.handle_plugin_notice(notice, out),
+            FromHooks::Say(say) => self.handle_say(*say, out),
+            FromHooks::Notice(notice) => self.handle_plugin_notice(*notice, out),
         }
     }
 

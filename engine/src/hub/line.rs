@@ -237,7 +237,7 @@ impl Hub {
                     origin,
                 };
                 // Much may have happened since: who was put out meanwhile says nothing any more.
-                let guards = self.admit(&candidate)?;
+                let guards = self.admit_again(&candidate)?;
                 let append = self.append_of(candidate, guards);
                 append.ok_or_else(|| Code::Internal.into())
             }),
@@ -324,13 +324,12 @@ impl Hub {
 
 /// The body after a verdict.
 fn revised(ask: Arc<EntryAsk>, verdict: Verdict) -> Result<Body, Refusal> {
-    let is_readable = ask.text().is_some();
     // Whoever was asked has mostly let go of it.
     let take = |ask: Arc<EntryAsk>| {
         Arc::try_unwrap(ask).map_or_else(|ask| ask.body.clone(), |ask| ask.body)
     };
     match verdict {
-        Verdict::Modified(data) if is_readable => {
+        Verdict::Modified(data) if ask.text().is_some() => {
             let mut body = take(ask);
             body.data = match body.kind {
                 Kind::FILE => renamed(&body, &data)?,

@@ -56,7 +56,7 @@ use self::request::Asked;
 use self::room::RoomState;
 pub(crate) use self::store::storage_refusal;
 use self::store::{Pending, plain_append};
-use crate::id::{AccountId, BlobId, ConversationId, DeviceId, LinkId, SendId, Seq, Ticket};
+use crate::id::{AccountId, BlobId, ConversationId, DeviceId, IdMap, LinkId, SendId, Seq, Ticket};
 use crate::limits;
 use crate::model::{
     Admin, AdminAnswer, ByeReason, Entry, FileRules, HistoryFrom, HistoryItem, Invite, Login, Now,
@@ -76,7 +76,7 @@ pub struct Hub {
     random: Box<dyn Random>,
     accounts: Accounts,
     invites: HashMap<[u8; 32], Invite>,
-    rooms: HashMap<ConversationId, Box<RoomState>>,
+    rooms: IdMap<ConversationId, Box<RoomState>>,
     room_names: BTreeMap<RoomName, ConversationId>,
     links: Links,
     gate: Gate,
@@ -245,7 +245,7 @@ impl Hub {
             random,
             accounts: Accounts::default(),
             invites: HashMap::new(),
-            rooms: HashMap::new(),
+            rooms: IdMap::default(),
             room_names: BTreeMap::new(),
             links: Links::default(),
             gate: Gate::default(),

@@ -1,11 +1,12 @@
 //! Rooms and direct conversations in memory, and what changes them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::change::Wish;
 use super::visible::visible;
 use super::{AccountId, ConversationId, Hub, LinkId, Seq, limits};
+use crate::id::IdMap;
 use crate::model::{
     AccountName, Conversation, Cursor, Entry, Peer, Role, Room, Span, Standing, UnixTime,
 };
@@ -15,7 +16,7 @@ use crate::port::{DirectoryChange, MemberUpdate, Snapshot, SpanUpdate};
 #[derive(Debug)]
 pub(super) struct RoomState {
     pub(super) record: Room,
-    pub(super) members: HashMap<AccountId, MemberState>,
+    pub(super) members: IdMap<AccountId, MemberState>,
     /// How many members are in.
     pub(super) count: usize,
     /// Links that get its entries, in the order of their numbers.
@@ -61,7 +62,7 @@ impl RoomState {
     fn new(record: Room) -> Self {
         Self {
             record,
-            members: HashMap::new(),
+            members: IdMap::default(),
             count: 0,
             seats: Vec::new(),
             ring: VecDeque::new(),

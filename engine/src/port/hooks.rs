@@ -22,6 +22,8 @@ use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
 use std::sync::Arc;
 
+use futures_lite::AsyncRead;
+
 use super::{BoxFuture, Fault, Log};
 use crate::id::{AccountId, BlobId, ConversationId, DeviceId, LinkId, SendId, Seq, Ticket};
 use crate::model::{
@@ -35,14 +37,14 @@ pub trait Hooks: fmt::Debug + Send + Sync {
     /// [`FromHooks::Subscriptions`].
     fn subscriptions(&self) -> Subscriptions;
 
-    /// The port's own task. Called once; the server's driver polls it, on any of the threads that run
-    /// it, and drops it when the server has stopped. A port with threads of its own may return a future
-    /// that is done at once.
+    /// The port's own task. Called once and before anything else; the server's driver polls it, on any of
+    /// the threads that run it, and drops it when the server has stopped. A port with threads of its own
+    /// may return a future that is done at once.
     ///
-    /// Chains of filters that run in process belong in here: this task is not the hub's, and on a server
-    /// of one thread no other thread has to be woken for an answer. `log` reads what was appended, for
-    /// observers.
-    fn run(self: Arc<Self>, log: LogView) -> BoxFuture<'static, ()>;
+    /// Chains of filters that run in process belong in here, or in tasks that are put into `workplace`:
+    /// these tasks are not the hub's, and no thread has to be woken for an answer. `log` reads what was
+    /// appended, for observers.
+    fn run(self: Arc<Self>, log: LogView, workplace: Arc<dyn Workplace>) -> BoxFuture<'static, ()>;
 
     /// Takes questions without waiting; each is answered by one [`FromHooks::Verdict`] from
     /// [`next`](Self::next), in any order. Called by the hub's task: it must be quick, and must not run
@@ -68,6 +70,35 @@ pub trait Hooks: fmt::Debug + Send + Sync {
     /// a time of its own.
     fn close(&self) -> BoxFuture<'_, ()>;
 }
+
+/// What a server lends to the port: its threads, and its wait at the sockets.
+pub trait Workplace: fmt::Debug + Send + Sync {
+    /// Runs a task until it is done or the server has stopped, on any of the threads that run the server.
+    fn spawn(&self, task: BoxFuture<'static, ()>);
+
+    /// Reads a socket where the server waits for its own, so that no thread has to wait for this one. The
+    /// socket does not block from now on, also for who writes to it.
+    ///
+    /// # Errors
+    ///
+    /// As the system says: too many sockets, or this is none.
+    #[cfg(unix)]
+    fn reader(&self, socket: std::os::unix::net::UnixStream) -> std::io::Result<Reader>;
+
+    /// Whether a task on the calling thread may keep it with code that may never return. It may if the
+    /// thread is one that works for this server alone; one of somebody's executor is never to be kept.
+    fn may_keep(&self) -> bool;
+
+    /// A task keeps its thread for longer than others can wait: another one works in its place, until
+    /// [`give_back`](Self::give_back). Called by whoever sees it.
+    fn replace(&self);
+
+    /// The task has its thread back, or ends.
+    fn give_back(&self);
+}
+
+/// The reading half of a socket.
+pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
 /// A set of hooks that somebody subscribed to.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -320,9 +351,9 @@ pub enum FromHooks {
     /// were asked.
     Subscriptions(Subscriptions),
     /// A plugin says something.
-    Say(Say),
+    Say(Box<Say>),
     /// A plugin tells something to some alone; not logged.
-    Notice(NoticeOut),
+    Notice(Box<NoticeOut>),
 }
 
 /// An entry of a plugin. It is sent by the account `plugin.NAME`, which is made when it is needed, passes

@@ -15,7 +15,7 @@ pub use file::{
 pub use hooks::{
     Ask, AskPlace, CommandAsk, ConnectAsk, EntryAsk, FileAsk, FileStage, FromHooks, HookSet, Hooks,
     LogItem, LogPage, LogView, LoginAsk, News, NoticeOut, NoticeTo, PRESENCE_TEXT, PluginName,
-    Question, Say, Subscriptions, Verdict, readable,
+    Question, Reader, Say, Subscriptions, Verdict, Workplace, readable,
 };
 pub use profile::{ItemState, KnownServer, OutboxItem, Profile, ProfileChange, ProfileState};
 pub use random::Random;

@@ -266,12 +266,12 @@ pub struct Snapshot {
 
 /// Logs of conversations.
 pub trait Log: Send + Sync {
-    /// Takes writes without waiting. They are committed in this order, in as few transactions as
+    /// Takes writes out of `writes`, without waiting; what held them is for the caller to use again. They are committed in this order, in as few transactions as
     /// possible; when an append fails, the later ones of its conversation that were submitted before
     /// its [`Committed::Failed`] was handed out fail with [`Fault::AfterFailed`].
     ///
     /// The caller bounds what is under way; see [`limits::APPEND_QUEUE_BYTES`](crate::limits).
-    fn submit(&self, writes: Vec<(Ticket, Write)>);
+    fn submit(&self, writes: &mut Vec<(Ticket, Write)>);
 
     /// Whether an acknowledged write survives a loss of power.
     fn is_durable(&self) -> bool;

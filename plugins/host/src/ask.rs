@@ -1,9 +1,11 @@
 //! What the engine asks and tells, as plugins are shown it.
 
+use std::sync::Arc;
+
 use chat_engine::port::{
     AskPlace, EntryAsk, FileStage, LogItem, News, PRESENCE_TEXT, Question, readable,
 };
-use chat_engine::{Body, Content, PresenceState};
+use chat_engine::{Body, Content, Kind, PresenceState};
 use chat_plugin_abi as abi;
 
 use crate::shown::{Field, Numbers, Shown};
@@ -12,7 +14,7 @@ use crate::shown::{Field, Numbers, Shown};
 #[derive(Debug)]
 pub(crate) struct Asking {
     pub(crate) hook: u32,
-    pub(crate) shown: Shown,
+    pub(crate) shown: Arc<Shown>,
     pub(crate) direct: bool,
     /// NAME of the plugin that is the sender.
     pub(crate) own: Option<String>,
@@ -20,8 +22,8 @@ pub(crate) struct Asking {
     pub(crate) command: Option<String>,
 }
 
-/// Takes a question apart.
-pub(crate) fn asking(question: &Question) -> Option<Asking> {
+/// Takes a question apart. `blanks` are events that nobody looks at any more.
+pub(crate) fn asking(question: &Question, blanks: &mut Vec<Arc<Shown>>) -> Option<Asking> {
     Some(match question {
         Question::Connect(ask) => {
             let numbers = Numbers {
@@ -41,7 +43,7 @@ pub(crate) fn asking(question: &Question) -> Option<Asking> {
                     .with(Field::Name, &ask.device),
             )
         }
-        Question::Entry(ask) => entry(ask),
+        Question::Entry(ask) => entry(ask, blanks.pop()),
         Question::Command(ask) => {
             let numbers = Numbers {
                 hook: abi::CHAT_HOOK_COMMAND,
@@ -59,7 +61,7 @@ pub(crate) fn asking(question: &Question) -> Option<Asking> {
             put_place(&mut shown, &ask.place);
             Asking {
                 hook: abi::CHAT_HOOK_COMMAND,
-                shown,
+                shown: Arc::new(shown),
                 // Whoever calls a command shows it to the plugin, wherever that is.
                 direct: false,
                 own: None,
@@ -96,7 +98,8 @@ pub(crate) fn asking(question: &Question) -> Option<Asking> {
     })
 }
 
-fn plain(shown: Shown) -> Asking {
+fn plain(shown: impl Into<Arc<Shown>>) -> Asking {
+    let shown = shown.into();
     Asking {
         hook: shown.numbers.hook,
         shown,
@@ -106,7 +109,7 @@ fn plain(shown: Shown) -> Asking {
     }
 }
 
-fn entry(ask: &EntryAsk) -> Asking {
+fn entry(ask: &EntryAsk, blank: Option<Arc<Shown>>) -> Asking {
     let numbers = Numbers {
         hook: abi::CHAT_HOOK_ENTRY,
         kind: kind(&ask.body),
@@ -116,13 +119,17 @@ fn entry(ask: &EntryAsk) -> Asking {
         account: ask.from.0,
         ..Numbers::default()
     };
-    let mut shown = Shown::new(numbers).with(Field::From, ask.from_name.as_str());
-    shown.put_hex(Field::Id, &ask.id.0);
+    let new = || Arc::new(Shown::with_room(numbers, ask.body.data.len()));
+    let mut shown = blank.unwrap_or_else(new);
+    let event = Arc::make_mut(&mut shown);
+    event.begin_anew(numbers);
+    event.put(Field::From, ask.from_name.as_str());
+    event.put_hex(Field::Id, &ask.id.0);
     if ask.place != AskPlace::Nowhere {
-        shown.put_hex(Field::Conversation, &ask.conversation.0);
+        event.put_hex(Field::Conversation, &ask.conversation.0);
     }
-    put_place(&mut shown, &ask.place);
-    put_body(&mut shown, &ask.body);
+    put_place(event, &ask.place);
+    put_body(event, &ask.body);
     Asking {
         direct: ask.is_direct(),
         own: ask.from_name.plugin_name().map(str::to_owned),
@@ -158,7 +165,8 @@ pub(crate) fn observed(item: &LogItem, again: bool) -> Shown {
         account: entry.from.0,
         ..Numbers::default()
     };
-    let mut shown = Shown::new(numbers).with(Field::From, entry.from_name.as_str());
+    let mut shown = Shown::with_room(numbers, entry.body.data.len());
+    shown.put(Field::From, entry.from_name.as_str());
     shown.put_hex(Field::Conversation, &entry.conversation.0);
     shown.put_hex(Field::Id, &entry.id.0);
     if let Some(room) = &item.room {
@@ -226,6 +234,10 @@ fn put_place(shown: &mut Shown, place: &AskPlace) {
 fn put_body(shown: &mut Shown, body: &Body) {
     if let Some(text) = readable(body) {
         shown.put(Field::Text, text);
+    }
+    // Of the others the text is all there is.
+    if !matches!(body.kind, Kind::MEMBER | Kind::FILE) {
+        return;
     }
     match body.content() {
         Content::Member(change) => {

@@ -9,6 +9,7 @@ use chat_plugin_abi as abi;
 use crate::ask::{Asking, with_text};
 use crate::desk::Desk;
 use crate::frame::Answer;
+use crate::limits;
 use crate::settings::OnError;
 use crate::shown::{Field, Shown};
 use crate::slot::{SlotId, What, hook_name};
@@ -66,7 +67,7 @@ impl Desk {
         let key = self.asked.insert(Asked {
             ticket: ask.ticket,
             hook: asking.hook,
-            shown: Arc::new(asking.shown),
+            shown: asking.shown,
             direct: asking.direct,
             own: asking.own,
             chain,
@@ -121,8 +122,12 @@ impl Desk {
     }
 
     fn end(&mut self, key: usize, verdict: Verdict) {
-        if let Some(asked) = self.asked.try_remove(key) {
+        if let Some(mut asked) = self.asked.try_remove(key) {
             self.out.push(FromHooks::Verdict(asked.ticket, verdict));
+            let is_over = Arc::get_mut(&mut asked.shown).is_some_and(|shown| shown.is_small());
+            if is_over && self.blanks.len() < limits::BLANKS {
+                self.blanks.push(asked.shown);
+            }
         }
     }
 

@@ -84,6 +84,7 @@ impl Shared {
             unsent: 0,
             progress: tick,
             busy: false,
+            aside: 0,
             leaving: false,
         };
         desk.seats.insert(seat_id, seat);

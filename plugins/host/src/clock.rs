@@ -109,18 +109,23 @@ impl Shared {
             if waited >= deadline {
                 late.push((*seat_id, seat.slot));
             } else if (waited >= 1 && seat.busy) || (waited >= STUCK_TICKS && !seat.leaving) {
-                stuck.push((*seat_id, seat.slot));
+                stuck.push((*seat_id, seat.slot, waited));
             }
         }
         for (seat_id, call_id) in expired {
             desk.expire(seat_id, call_id);
         }
-        for (seat_id, id) in stuck {
+        for (seat_id, id, waited) in stuck {
             let local = desk
                 .seats
                 .get(&seat_id)
                 .is_some_and(|seat| matches!(seat.place, Place::Local(_)));
             match local {
+                true if desk.caller_in == Some(seat_id) => {
+                    if waited >= limits::KEPT_TICKS {
+                        self.replace_caller(desk, seat_id);
+                    }
+                }
                 // Others want to be called meanwhile.
                 true if self.idle.load(Ordering::Acquire) == 0 => self.start_worker(),
                 true => {}
@@ -170,7 +175,9 @@ impl Shared {
         if local {
             // Its thread can't be taken back: the instance is given up with it.
             desk.given_up.insert(seat_id);
-            self.start_worker();
+            if !self.replace_caller(desk, seat_id) {
+                self.start_worker();
+            }
             desk.count_error(id);
             desk.trip(id, why);
             return;

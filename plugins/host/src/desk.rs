@@ -28,8 +28,16 @@ pub(crate) struct Desk {
     pub(crate) asked: Slab<Asked>,
     pub(crate) chains: HashMap<u32, Arc<[SlotId]>>,
     pub(crate) commands: HashMap<String, SlotId>,
-    /// Seats in this process that have something to do.
+    /// Seats in this process that a worker is to call.
     pub(crate) runnable: VecDeque<SeatId>,
+    /// Seats in this process that the server's own threads are to call.
+    pub(crate) prompt: VecDeque<SeatId>,
+    /// There is a task that does so. It is the one of this number: one whose thread is kept has a successor.
+    pub(crate) caller: Option<u64>,
+    /// The seat that it is in.
+    pub(crate) caller_in: Option<SeatId>,
+    /// How many have been kept so far.
+    pub(crate) kept: u64,
     /// Seats whose helper is to get what was collected for it.
     pub(crate) due: Vec<SeatId>,
     /// Helpers that have bytes to be sent.
@@ -38,6 +46,8 @@ pub(crate) struct Desk {
     pub(crate) given_up: HashSet<SeatId>,
     /// For the engine.
     pub(crate) out: Vec<FromHooks>,
+    /// Events that are over.
+    pub(crate) blanks: Vec<Arc<Shown>>,
     /// Observers have something to read, or are ready for more.
     pub(crate) wake_observers: bool,
     pub(crate) online: HashSet<AccountName>,
@@ -101,7 +111,7 @@ impl Desk {
             Place::Local(_) => {
                 seat.queue.push_back(call);
                 if !seat.busy && seat.queue.len() == 1 {
-                    self.runnable.push_back(id);
+                    self.line_up(id);
                 }
             }
             Place::Helper(process) => match call.what.is_answered() {
@@ -120,6 +130,15 @@ impl Desk {
             },
         }
         Ok(())
+    }
+
+    /// Has an instance in this process called soon.
+    pub(crate) fn line_up(&mut self, id: SeatId) {
+        let is_prompt = self.seats.get(&id).is_some_and(Seat::is_prompt);
+        match is_prompt && self.caller.is_some() {
+            true => self.prompt.push_back(id),
+            false => self.runnable.push_back(id),
+        }
     }
 
     /// The call at the head of an instance's queue came back.
@@ -207,9 +226,15 @@ impl Desk {
         let Some(Place::Local(local)) = self.seats.get(&seat_id).map(|seat| &seat.place) else {
             return;
         };
-        let answered = std::mem::take(&mut *lock(&local.answered));
-        for (call, nanos, answer) in answered {
+        let local = Arc::clone(local);
+        let mut answered = std::mem::take(&mut *lock(&local.answered));
+        for (call, nanos, answer) in answered.drain(..) {
             self.done(seat_id, call, nanos, answer);
+        }
+        // What held them serves the next turn, unless somebody else was there meanwhile.
+        let mut next = lock(&local.answered);
+        if next.capacity() == 0 {
+            *next = answered;
         }
     }
 
@@ -244,7 +269,11 @@ impl Desk {
 
     fn finish(&mut self, id: SlotId, what: What, answer: Answer) {
         match what {
-            What::Ask { key, .. } => self.answered(id, key, answer),
+            What::Ask { key, shown } => {
+                // With it, the last filter of a chain lets go of it.
+                drop(shown);
+                self.answered(id, key, answer);
+            }
             What::Observe { pos, .. } => {
                 self.judge_observer(id, &answer);
                 if let Some(observer) = self.observer(id) {

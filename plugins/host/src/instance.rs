@@ -113,13 +113,15 @@ pub(crate) struct Registered {
 struct Calls {
     current: Option<Box<Call>>,
     deferred: HashMap<usize, Box<Call>>,
+    /// The place of one that is over, for the next.
+    spare: Option<Box<Call>>,
 }
 
 /// An event in the plugin's hands. Boxed, so that its address stays.
 struct Call {
     event: abi::chat_plugin_event,
-    /// What the event points to.
-    shown: Arc<Shown>,
+    /// What the event points to; gone once it is over.
+    shown: Option<Arc<Shown>>,
     id: u64,
     text: Option<String>,
     reason: Option<String>,
@@ -190,17 +192,16 @@ impl Instance {
         let Some(function) = self.function(&shown) else {
             return Outcome::Answer(Answer::default());
         };
-        let call = Box::new(Call {
+        let call = Call {
             event: shown.raw(self.host.capabilities),
-            shown,
+            shown: Some(shown),
             id,
             text: None,
             reason: None,
             early: None,
             expired: false,
-        });
-        let event: *const abi::chat_plugin_event = &raw const call.event;
-        lock(&self.host.calls).current = Some(call);
+        };
+        let event = lock(&self.host.calls).begin(call);
         // SAFETY: the plugin registered this function for this hook; the event stays in `calls` until
         // the function returns, and `&mut self` says that no other function of the instance runs.
         let verdict = unsafe { function(self.data, &raw const self.host.table, event) };
@@ -355,11 +356,14 @@ impl Host {
             return Outcome::Answer(fault());
         };
         // Nobody waits for an observer, so nothing would ever take its event back.
-        if verdict != abi::CHAT_DEFER || !decides(call.event.hook) {
-            return Outcome::Answer(call.answer(verdict));
-        }
-        if let Some(verdict) = call.early {
-            return Outcome::Answer(call.answer(verdict));
+        let is_deferred = verdict == abi::CHAT_DEFER && decides(call.event.hook);
+        let verdict = match call.early.filter(|_| is_deferred) {
+            Some(early) => Some(early),
+            None if is_deferred => None,
+            None => Some(verdict),
+        };
+        if let Some(verdict) = verdict {
+            return Outcome::Answer(calls.end(call, verdict));
         }
         calls.deferred.insert(address(&raw const call.event), call);
         Outcome::Deferred
@@ -388,7 +392,7 @@ impl Host {
     ) -> abi::chat_status {
         // The deadline may have passed, and nobody have read that.
         self.services.look();
-        let call = {
+        let mut call = {
             let mut calls = lock(&self.calls);
             let current = calls.current.as_deref_mut();
             if let Some(call) = current.filter(|call| ptr::eq(&raw const call.event, event)) {
@@ -429,7 +433,7 @@ impl CallView<'_> {
     }
 
     pub(crate) fn kind(&self) -> u32 {
-        self.0.shown.numbers.kind
+        self.0.event.kind
     }
 
     pub(crate) fn set_text(&mut self, text: String) {
@@ -441,12 +445,32 @@ impl CallView<'_> {
     }
 }
 
+impl Calls {
+    fn begin(&mut self, call: Call) -> *const abi::chat_plugin_event {
+        let place = match self.spare.take() {
+            Some(mut place) => {
+                *place = call;
+                place
+            }
+            None => Box::new(call),
+        };
+        &raw const self.current.insert(place).event
+    }
+
+    fn end(&mut self, mut call: Box<Call>, verdict: abi::chat_verdict) -> Answer {
+        let answer = call.answer(verdict);
+        call.shown = None;
+        self.spare = Some(call);
+        answer
+    }
+}
+
 impl Call {
-    fn answer(self, verdict: abi::chat_verdict) -> Answer {
+    fn answer(&mut self, verdict: abi::chat_verdict) -> Answer {
         Answer {
             verdict,
-            text: self.text.filter(|_| verdict == abi::CHAT_MODIFIED),
-            reason: self.reason.filter(|_| verdict == abi::CHAT_REJECT),
+            text: self.text.take().filter(|_| verdict == abi::CHAT_MODIFIED),
+            reason: self.reason.take().filter(|_| verdict == abi::CHAT_REJECT),
         }
     }
 }

@@ -13,7 +13,7 @@
 //! | `chain` `fault` | parts of the desk: a question's way through its filters; what goes wrong with plugins |
 //! | `slot` | what is known of one plugin |
 //! | `subscribe` `voice` | parts of the desk: who takes part in what; what plugins ask of the server |
-//! | `shared` `clock` | the threads around the desk: workers, readers of helpers; deadlines and timers |
+//! | `shared` `caller` `clock` | who works around the desk: workers and readers of helpers; filters called where verdicts are wanted; deadlines and timers |
 //! | `services` | what an instance in this process asks of the server |
 //! | `change` | how instances take each other's place: load, reload, crash, stuck |
 //! | `watch` `file` `elf` `load` `launch` `loader` | from a file to an instance |
@@ -33,6 +33,7 @@
 )]
 
 mod ask;
+mod caller;
 mod chain;
 mod change;
 mod clock;

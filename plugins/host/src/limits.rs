@@ -55,6 +55,14 @@ pub(crate) const LAG: Duration = Duration::from_millis(20);
 pub(crate) const TURN: usize = 64;
 /// Time after which such a turn ends early: somebody may wait for its first answers.
 pub(crate) const TURN_TIME: Duration = Duration::from_millis(1);
+/// How long a call may take to be made by a thread that serves links, too. What takes longer is for workers.
+pub(crate) const PROMPT: Duration = Duration::from_millis(1);
+/// Calls of a plugin that workers make after one that took longer.
+pub(crate) const ASIDE: usize = 1024;
+/// Ticks after which such a thread is replaced, since it has been in one call for a whole tick at least.
+pub(crate) const KEPT_TICKS: u64 = 2;
+/// Threads of the server that plugins may keep for good; after that workers make all calls.
+pub(crate) const KEPT: u64 = 16;
 /// Bytes of entries that are read for an observer at once.
 pub(crate) const OBSERVED_BYTES: usize = 1024 * 1024;
 /// News other than entries that wait for a plugin; what comes more is dropped and counted.
@@ -69,6 +77,11 @@ pub(crate) const REPLIES: usize = 64;
 pub(crate) const CAREFUL_CALLS: u32 = 4096;
 /// Entries and notices of a plugin that wait for the engine.
 pub(crate) const SAYS: usize = 256;
+/// Events that are over, whose memory the next ones take: a batch or two. Memory that is given back dozens at a
+/// time is slow to be had again.
+pub(crate) const BLANKS: usize = 64;
+/// Bytes of texts of such an event; what long texts took is given back.
+pub(crate) const BLANK_BYTES: usize = 1024;
 /// Longest reason of a refusal: a line.
 pub(crate) const REASON_BYTES: usize = 200;
 /// Longest line that a plugin writes into the log.

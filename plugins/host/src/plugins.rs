@@ -10,7 +10,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
 use chat_engine::port::{
-    Ask, BoxFuture, FromHooks, Hooks, LogView, News, PluginName, Subscriptions,
+    Ask, BoxFuture, FromHooks, Hooks, LogView, News, PluginName, Subscriptions, Workplace,
 };
 use chat_engine::{Admin, AdminAnswer, Code, PluginItem, PresenceState, Refusal};
 use chat_plugin_abi as abi;
@@ -256,6 +256,9 @@ impl Plugins {
 
 impl Inner {
     fn start(&self) {
+        if self.shared.workplace.get().is_none() {
+            return;
+        }
         // Held until all is loaded: whoever comes meanwhile waits for that.
         let mut begin = lock(&self.begin);
         let Some(Begin { built_in, settings }) = begin.take() else {
@@ -271,6 +274,7 @@ impl Inner {
             return;
         }
         shared.start_worker();
+        shared.with(|desk| shared.start_caller(desk));
         for one in built_in {
             let word = one.name.as_str();
             let settings = settings.get(word).cloned().unwrap_or_default();
@@ -365,7 +369,11 @@ impl Hooks for Plugins {
         self.inner.shared.with(|desk| desk.subscriptions())
     }
 
-    fn run(self: Arc<Self>, log: LogView) -> BoxFuture<'static, ()> {
+    fn run(self: Arc<Self>, log: LogView, workplace: Arc<dyn Workplace>) -> BoxFuture<'static, ()> {
+        // A second server can't have them: they would answer to two.
+        if self.inner.shared.workplace.set(workplace).is_err() {
+            tracing::error!("these plugins belong to another server already");
+        }
         Box::pin(observe::run(Arc::clone(&self.inner.shared), log))
     }
 

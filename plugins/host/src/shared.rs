@@ -1,18 +1,20 @@
-//! The threads around the desk: workers for plugins in this process, readers of helpers, and the clock.
+//! Who works around the desk: the caller and the workers for plugins in this process, readers of helpers, and
+//! the clock.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::task::Waker;
 use std::thread;
 use std::time::Instant;
 
-use chat_engine::port::{Ask, FromHooks};
+use chat_engine::port::{Ask, FromHooks, Reader, Workplace};
 use chat_plugin_abi as abi;
 use event_listener::Event;
+use futures_lite::AsyncReadExt;
 
 use crate::ask::{Asking, asking};
 use crate::desk::Desk;
@@ -21,12 +23,16 @@ use crate::frame::{Answer, Frames, Up, Wish};
 use crate::instance::{Outcome, lock};
 use crate::launch::{Process, how};
 use crate::limits;
+use crate::shown::Shown;
 use crate::slot::{Place, SeatId, SlotId, State, What};
+
+/// A helper does not keep to what is agreed.
+struct Nonsense;
 
 /// What all threads share.
 pub(crate) struct Shared {
     pub(crate) desk: Mutex<Desk>,
-    inbox: Mutex<Inbox>,
+    pub(crate) inbox: Mutex<Inbox>,
     /// Workers wait for the inbox.
     work: Condvar,
     /// The clock waits for something that has a time.
@@ -34,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) idle: AtomicUsize,
     workers: AtomicUsize,
     outbox: Mutex<Vec<FromHooks>>,
+    arrivals: Mutex<Arrivals>,
     pub(crate) said: Event,
     /// The log has grown: observers have something to read, by and by.
     pub(crate) tail: Event,
@@ -42,16 +49,38 @@ pub(crate) struct Shared {
     /// Counts what the log was said to have grown.
     pub(crate) tails: AtomicU64,
     pub(crate) helper: Vec<OsString>,
+    /// The server's threads; known from the moment when it starts.
+    pub(crate) workplace: OnceLock<Arc<dyn Workplace>>,
     pub(crate) clock_thread: Mutex<Option<thread::JoinHandle<()>>>,
     pub(crate) disk: Disk,
 }
 
 #[derive(Debug, Default)]
-struct Inbox {
+pub(crate) struct Inbox {
     /// What came while somebody was at the desk, in order.
-    asks: Vec<(Ask, Option<Asking>)>,
-    /// There are calls at the desk.
+    pub(crate) asks: Vec<(Ask, Option<Asking>)>,
+    /// There are calls at the desk for a worker.
     kick: bool,
+    pub(crate) caller: Caller,
+}
+
+/// What the hub's thread needs to take questions apart. Kept, as making it anew for each batch would show.
+#[derive(Debug, Default)]
+struct Arrivals {
+    prepared: Vec<(Ask, Option<Asking>)>,
+    /// Events that are over, for those to come.
+    blanks: Vec<Arc<Shown>>,
+}
+
+/// What the task does that calls filters on the server's own threads.
+#[derive(Debug, Default)]
+pub(crate) enum Caller {
+    /// There is none: workers do it.
+    #[default]
+    Nobody,
+    Rests(Waker),
+    /// It works, and looks once more before it rests where that is `true`.
+    Works(bool),
 }
 
 impl std::fmt::Debug for Shared {
@@ -70,11 +99,13 @@ impl Shared {
             idle: AtomicUsize::new(0),
             workers: AtomicUsize::new(0),
             outbox: Mutex::default(),
+            arrivals: Mutex::default(),
             said: Event::new(),
             tail: Event::new(),
             urgent: Event::new(),
             tails: AtomicU64::new(0),
             helper,
+            workplace: OnceLock::new(),
             clock_thread: Mutex::new(None),
             disk: Disk::new(data.as_deref()),
         })
@@ -91,15 +122,19 @@ impl Shared {
     /// Leaves the desk: sends, tells and wakes.
     pub(crate) fn settle(&self, mut desk: MutexGuard<'_, Desk>) {
         let dirty = desk.pack();
-        let out = std::mem::take(&mut desk.out);
+        // The desk keeps what held them.
+        let speaks = !desk.out.is_empty();
+        if speaks {
+            lock(&self.outbox).append(&mut desk.out);
+        }
         let urgent = std::mem::take(&mut desk.wake_observers);
         let chores = std::mem::take(&mut desk.chores);
         let runnable = !desk.runnable.is_empty() && self.idle.load(Ordering::Acquire) > 0;
+        let prompt = !desk.prompt.is_empty();
         // A clock that ticks sees for itself.
         let clock = std::mem::take(&mut desk.clock_rests);
         drop(desk);
-        if !out.is_empty() {
-            lock(&self.outbox).extend(out);
+        if speaks {
             self.said.notify(usize::MAX);
         }
         for process in &dirty {
@@ -114,6 +149,9 @@ impl Shared {
         if runnable {
             self.kick();
         }
+        if prompt {
+            self.call_caller();
+        }
         if clock {
             self.clock.notify_one();
         }
@@ -127,32 +165,34 @@ impl Shared {
     /// Questions of the engine. On its thread they are written down, and sent where a helper is to answer;
     /// nobody is called, and nothing is waited for.
     pub(crate) fn put_asks(&self, asks: Vec<Ask>) {
-        let asks: Vec<(Ask, Option<Asking>)> = asks
-            .into_iter()
-            .map(|ask| {
-                let asking = asking(&ask.question);
-                (ask, asking)
-            })
-            .collect();
+        let mut arrivals = lock(&self.arrivals);
+        let Arrivals { prepared, blanks } = &mut *arrivals;
+        for ask in asks {
+            let asking = asking(&ask.question, blanks);
+            prepared.push((ask, asking));
+        }
         let desk = match self.desk.try_lock() {
             Ok(desk) => Some(desk),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         };
         let Some(mut desk) = desk else {
-            lock(&self.inbox).asks.extend(asks);
-            self.kick();
+            lock(&self.inbox).asks.append(prepared);
+            self.call_caller();
             return;
         };
+        blanks.append(&mut desk.blanks);
+        blanks.truncate(limits::BLANKS);
         self.take_asks(&mut desk);
-        for (ask, asking) in asks {
+        for (ask, asking) in prepared.drain(..) {
             desk.begin(ask, asking);
         }
+        drop(arrivals);
         self.settle(desk);
     }
 
     /// What came while somebody else was at the desk goes first.
-    fn take_asks(&self, desk: &mut Desk) {
+    pub(crate) fn take_asks(&self, desk: &mut Desk) {
         let asks = std::mem::take(&mut lock(&self.inbox).asks);
         for (ask, asking) in asks {
             desk.begin(ask, asking);
@@ -163,6 +203,23 @@ impl Shared {
     pub(crate) fn grown(&self) {
         self.tails.fetch_add(1, Ordering::Release);
         self.tail.notify(usize::MAX);
+    }
+
+    /// Wakes whoever is to look at the inbox and at filters.
+    fn call_caller(&self) {
+        let mut inbox = lock(&self.inbox);
+        match std::mem::replace(&mut inbox.caller, Caller::Works(true)) {
+            Caller::Works(_) => {}
+            Caller::Rests(waker) => {
+                drop(inbox);
+                waker.wake();
+            }
+            Caller::Nobody => {
+                inbox.caller = Caller::Nobody;
+                drop(inbox);
+                self.kick();
+            }
+        }
     }
 
     /// Wakes a worker. One that was woken and has not looked so far needs no second word.
@@ -197,10 +254,13 @@ impl Shared {
             }
             self.take_asks(&mut desk);
             if let Some(id) = desk.runnable.pop_front() {
-                desk = match self.run(desk, id) {
+                desk = match self.run(desk, id, What::is_event) {
                     Some(desk) => desk,
                     // This thread was given up for lost, and has a successor.
-                    None => return,
+                    None => {
+                        self.workers.fetch_sub(1, Ordering::AcqRel);
+                        return;
+                    }
                 };
                 if !desk.runnable.is_empty() && desk.out.len() < limits::OUT {
                     continue;
@@ -236,11 +296,14 @@ impl Shared {
         self.idle.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Calls an instance in this process, without the desk.
-    fn run<'a>(
+    /// Calls an instance in this process, without the desk. `together` says which calls may follow each other
+    /// until the next look at it. `None` where the deadline has passed meanwhile, and others do what this
+    /// thread did.
+    pub(crate) fn run<'a>(
         &'a self,
         mut desk: MutexGuard<'a, Desk>,
         id: SeatId,
+        together: impl Fn(&What) -> bool,
     ) -> Option<MutexGuard<'a, Desk>> {
         let tick = desk.tick;
         let Some(seat) = desk.seats.get_mut(&id) else {
@@ -253,7 +316,7 @@ impl Shared {
             return Some(desk);
         }
         // All that wait, for one look at the desk; anything but an event goes alone.
-        let hooks = seat.queue.iter().take_while(|call| call.what.is_event());
+        let hooks = seat.queue.iter().take_while(|call| together(&call.what));
         let count = hooks.take(limits::TURN).count().max(1);
         let calls = seat.queue.iter().take(count);
         let calls: Vec<(u64, What)> = calls.map(|call| (call.id, call.what.clone())).collect();
@@ -265,6 +328,7 @@ impl Shared {
         let mut began = turn;
         let mut held = lock(&local.instance);
         let mut saved = None;
+        let mut longest = 0;
         for (call_id, what) in calls {
             let mut answer = Answer::default();
             let Some(instance) = held.as_mut() else {
@@ -299,6 +363,7 @@ impl Shared {
             let now = Instant::now();
             let nanos = u64::try_from((now - began).as_nanos()).unwrap_or(u64::MAX);
             began = now;
+            longest = longest.max(nanos);
             if saved.is_none() {
                 lock(&local.answered).push((call_id, nanos, answer));
             }
@@ -312,8 +377,6 @@ impl Shared {
 
         let mut desk = lock(&self.desk);
         if desk.given_up.remove(&id) {
-            // The deadline has passed: another thread does what this one did.
-            self.workers.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
         if gone {
@@ -327,8 +390,9 @@ impl Shared {
         }
         if let Some(seat) = desk.seats.get_mut(&id) {
             seat.busy = false;
+            seat.note(longest, count);
             if !seat.queue.is_empty() {
-                desk.runnable.push_back(id);
+                desk.line_up(id);
             }
         }
         desk.dismiss(id);
@@ -343,58 +407,32 @@ impl Shared {
         seat: SeatId,
         slot: SlotId,
         process: Arc<Process>,
-        mut socket: UnixStream,
+        socket: UnixStream,
         mut frames: Frames,
     ) {
+        let Some(workplace) = self.workplace.get() else {
+            return;
+        };
+        let reader = workplace.reader(socket);
         let shared = Arc::clone(self);
-        let read = move || {
-            let mut bytes = vec![0; 64 * 1024];
-            let mut nonsense = false;
-            'link: loop {
-                let mut ups = Vec::new();
-                loop {
-                    match frames.next() {
-                        Ok(Some((tag, body))) => match Up::read(tag, body) {
-                            Some(up) => ups.push(up),
-                            None => {
-                                nonsense = true;
-                                break 'link;
-                            }
-                        },
-                        Ok(None) => break,
-                        Err(()) => {
-                            nonsense = true;
-                            break 'link;
-                        }
-                    }
+        workplace.spawn(Box::pin(async move {
+            let sense = match reader {
+                Ok(reader) => shared.read(seat, slot, &process, reader, &mut frames).await,
+                Err(error) => {
+                    tracing::error!(%error, "cannot read what a plugin's process says");
+                    Ok(())
                 }
-                if !ups.is_empty() {
-                    let mut desk = lock(&shared.desk);
-                    for up in ups {
-                        nonsense |= !shared.up(&mut desk, seat, slot, up);
-                    }
-                    shared.settle(desk);
-                    if process.has_unsent() {
-                        process.flush();
-                    }
-                    if nonsense {
-                        break;
-                    }
+            };
+            // It ends by itself, or is of no use any more.
+            let status = blocking::unblock(move || {
+                if sense.is_err() {
+                    process.kill();
                 }
-                match socket.read(&mut bytes) {
-                    Ok(0) => break,
-                    Ok(count) => frames.push(&bytes[..count]),
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(_) => break,
-                }
-            }
-            if nonsense {
-                process.kill();
-            }
-            let status = process.wait();
-            let why = match nonsense {
-                true => "its process sent nonsense".to_owned(),
-                false => format!("its process {}", how(status)),
+                (sense, process.wait())
+            });
+            let why = match status.await {
+                (Ok(()), status) => format!("its process {}", how(status)),
+                (Err(Nonsense), _) => "its process sent nonsense".to_owned(),
             };
             let mut desk = lock(&shared.desk);
             if desk.closing {
@@ -403,12 +441,41 @@ impl Shared {
             }
             shared.died(&mut desk, seat, &why);
             shared.settle(desk);
-        };
-        if let Err(error) = thread::Builder::new()
-            .name("plugin-reader".to_owned())
-            .spawn(read)
-        {
-            tracing::error!(%error, "cannot start a thread for a plugin");
+        }));
+    }
+
+    async fn read(
+        self: &Arc<Self>,
+        seat: SeatId,
+        slot: SlotId,
+        process: &Process,
+        mut reader: Reader,
+        frames: &mut Frames,
+    ) -> Result<(), Nonsense> {
+        let mut bytes = vec![0; 64 * 1024];
+        loop {
+            let mut ups = Vec::new();
+            while let Some((tag, body)) = frames.next().map_err(|()| Nonsense)? {
+                ups.push(Up::read(tag, body).ok_or(Nonsense)?);
+            }
+            if !ups.is_empty() {
+                let mut sense = true;
+                let mut desk = lock(&self.desk);
+                for up in ups {
+                    sense &= self.up(&mut desk, seat, slot, up);
+                }
+                self.settle(desk);
+                if process.has_unsent() {
+                    process.flush();
+                }
+                if !sense {
+                    return Err(Nonsense);
+                }
+            }
+            match reader.read(&mut bytes).await {
+                Ok(0) | Err(_) => return Ok(()),
+                Ok(count) => frames.push(bytes.get(..count).unwrap_or_default()),
+            }
         }
     }
 
@@ -536,6 +603,7 @@ impl Shared {
         }
         drop(desk);
         lock(&self.inbox).kick = true;
+        self.call_caller();
         self.work.notify_all();
         self.clock.notify_all();
         self.urgent.notify(usize::MAX);

@@ -6,6 +6,8 @@ use std::ptr;
 
 use chat_plugin_abi as abi;
 
+use crate::limits;
+
 /// Texts of an event, in the order of the wire.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Field {
@@ -25,6 +27,8 @@ pub(crate) enum Field {
 const FIELDS: usize = 11;
 /// Bytes before the texts.
 const HEAD_BYTES: usize = 3 * 4 + 7 * 8 + 8 * FIELDS;
+/// Room for names and identifiers.
+const SHORT_BYTES: usize = 160;
 /// What stands in place of an offset where there is no text.
 const NONE: u32 = u32::MAX;
 
@@ -54,11 +58,28 @@ pub(crate) struct Shown {
 
 impl Shown {
     pub(crate) fn new(numbers: Numbers) -> Self {
+        Self::with_room(numbers, 0)
+    }
+
+    /// With room for so many bytes of long texts, so that the block is made in one piece.
+    pub(crate) fn with_room(numbers: Numbers, bytes: usize) -> Self {
         Self {
             numbers,
             spans: [(NONE, 0); FIELDS],
-            texts: Vec::with_capacity(160),
+            texts: Vec::with_capacity(SHORT_BYTES + bytes),
         }
+    }
+
+    /// Becomes another event, in the same block of memory.
+    pub(crate) fn begin_anew(&mut self, numbers: Numbers) {
+        self.numbers = numbers;
+        self.spans = [(NONE, 0); FIELDS];
+        self.texts.clear();
+    }
+
+    /// Whether its block may be kept for another event.
+    pub(crate) fn is_small(&self) -> bool {
+        self.texts.capacity() <= limits::BLANK_BYTES
     }
 
     /// Adds a text; a NUL in it is shown as U+FFFD, since it would end it.
@@ -75,17 +96,18 @@ impl Shown {
         self.spans[field as usize] = (offset as u32, length as u32);
     }
 
-    /// Adds bytes in hexadecimal digits.
-    pub(crate) fn put_hex(&mut self, field: Field, bytes: &[u8]) {
+    /// Adds an identifier in hexadecimal digits.
+    pub(crate) fn put_hex(&mut self, field: Field, id: &[u8; 16]) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let offset = self.texts.len();
-        for &byte in bytes {
-            let high = DIGITS[usize::from(byte >> 4)];
-            let low = DIGITS[usize::from(byte & 15)];
-            self.texts.extend_from_slice(&[high, low]);
+        // The last one stays a NUL.
+        let mut digits = [0; 33];
+        for (two, byte) in digits.chunks_exact_mut(2).zip(id) {
+            two[0] = DIGITS[usize::from(byte >> 4)];
+            two[1] = DIGITS[usize::from(byte & 15)];
         }
-        self.texts.push(0);
-        self.spans[field as usize] = (offset as u32, 2 * bytes.len() as u32);
+        self.texts.extend_from_slice(&digits);
+        self.spans[field as usize] = (offset as u32, 32);
     }
 
     #[must_use]

@@ -120,8 +120,10 @@ pub(crate) struct Seat {
     pub(crate) unsent: usize,
     /// The tick of the last answer, or of the first call after a rest.
     pub(crate) progress: u64,
-    /// A worker is in it.
+    /// A thread is in it.
     pub(crate) busy: bool,
+    /// As many calls are made by a worker, since one took long.
+    pub(crate) aside: usize,
     /// Its answers come one by one, so that the head of its queue is what it died of.
     pub(crate) careful: bool,
     /// Ends once nothing of it is deferred.
@@ -145,6 +147,20 @@ pub(crate) struct Local {
 }
 
 impl Seat {
+    /// Whether a thread that serves others, too, may make the next call.
+    pub(crate) fn is_prompt(&self) -> bool {
+        let next = self.queue.front();
+        self.aside == 0 && next.is_some_and(|call| call.what.is_ask())
+    }
+
+    /// Takes note of some calls and of the longest among them, in nanoseconds.
+    pub(crate) fn note(&mut self, longest: u64, calls: usize) {
+        self.aside = match Duration::from_nanos(longest) > limits::PROMPT {
+            true => limits::ASIDE,
+            false => self.aside.saturating_sub(calls),
+        };
+    }
+
     /// Whether what was collected for a helper is to go.
     pub(crate) fn is_due(&self) -> bool {
         self.unsent > 0 && self.unsent == self.queue.len()
@@ -415,6 +431,11 @@ impl What {
             self,
             Self::Ask { .. } | Self::Observe { .. } | Self::News(_)
         )
+    }
+
+    /// Whether somebody waits for what it decides.
+    pub(crate) const fn is_ask(&self) -> bool {
+        matches!(self, Self::Ask { .. })
     }
 
     /// Whether it is answered.

@@ -109,13 +109,13 @@ impl Desk {
         }
         slot.says += 1;
         let token = self.next_id();
-        self.out.push(FromHooks::Say(Say {
+        self.out.push(FromHooks::Say(Box::new(Say {
             plugin: name,
             token,
             target,
             id: None,
             body: Body::text(text, None),
-        }));
+        })));
         true
     }
 
@@ -142,12 +142,12 @@ impl Desk {
         let Some(slot) = self.slots.get(&id) else {
             return;
         };
-        self.out.push(FromHooks::Notice(NoticeOut {
+        self.out.push(FromHooks::Notice(Box::new(NoticeOut {
             plugin: slot.name.clone(),
             to,
             text,
             about,
-        }));
+        })));
     }
 
     /// Who sent what a call is about, and where.

@@ -1,14 +1,17 @@
 //! Plugins in this process, asked by hand: what they may not see, whom they do not keep waiting, and how much waits
 //! for them and for the engine.
 
+mod elsewhere;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
+use chat_engine::adapter::MemoryStore;
 use chat_engine::port::{
-    self, Ask, AskPlace, CommandAsk, ConnectAsk, EntryAsk, FromHooks, Hooks, LoginAsk, News,
-    PluginName, Question,
+    self, Ask, AskPlace, CommandAsk, ConnectAsk, EntryAsk, FromHooks, Hooks, LogView, LoginAsk,
+    News, PluginName, Question,
 };
 use chat_engine::{
     AccountId, AccountName, Body, ConversationId, LinkId, Presence, PresenceState, RoomName,
@@ -17,6 +20,8 @@ use chat_engine::{
 use chat_plugin::abi;
 use chat_plugin::{Event, Failed, Hook, Plugin, Setup, Verdict, capability, declare};
 use chat_plugins::{BuiltIn, Plugins, PluginsConfig, Settings};
+
+use elsewhere::Elsewhere;
 
 /// Sends as much as it may.
 struct Talker;
@@ -350,6 +355,9 @@ fn with(all: &[(&str, &'static abi::chat_plugin, &str)]) -> Arc<Plugins> {
             .collect(),
         ..PluginsConfig::default()
     });
+    let log = LogView::new(Arc::new(MemoryStore::new()));
+    let working = Arc::clone(&plugins).run(log, Arc::new(Elsewhere));
+    smol::spawn(working).detach();
     plugins.subscriptions();
     for item in plugins.list() {
         assert_eq!(item.state, "running", "{item:?}");

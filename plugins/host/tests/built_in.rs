@@ -1,14 +1,19 @@
 //! Plugins that a program brings with it: the same contract, without any file.
 
+mod elsewhere;
+
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::future::Future;
 use std::ptr;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use chat_engine::port::{self, Ask, AskPlace, EntryAsk, FromHooks, HookSet, Hooks, Question};
+use chat_engine::adapter::MemoryStore;
+use chat_engine::port::{
+    self, Ask, AskPlace, EntryAsk, FromHooks, HookSet, Hooks, LogView, Question,
+};
 use chat_engine::{
     AccountId, AccountName, Body, Client, ClientConfig, Command, Content, ConversationId, Event,
     Registration, RoomName, Secret, SendId, Server, ServerConfig, Target, Ticket, Trust, UnixTime,
@@ -16,6 +21,8 @@ use chat_engine::{
 use chat_plugin::abi;
 use chat_plugin::{Hook, Plugin, Setup, Verdict, capability, declare};
 use chat_plugins::{BuiltIn, Plugins, PluginsConfig, Settings};
+
+use elsewhere::Elsewhere;
 
 const ALL: u64 = capability::READ_TEXT | capability::MODIFY | capability::REJECT;
 
@@ -58,10 +65,12 @@ fn filters_are_a_fold_in_the_order_of_their_priorities() {
             ("first".to_owned(), settings(first)),
             ("second".to_owned(), settings(second)),
         ]);
-        let built_in = vec![
-            BuiltIn::new("second", &SECOND).unwrap(),
-            BuiltIn::new("first", &FIRST).unwrap(),
-        ];
+        let built_in = || {
+            vec![
+                BuiltIn::new("second", &SECOND).unwrap(),
+                BuiltIn::new("first", &FIRST).unwrap(),
+            ]
+        };
         talk(settings, built_in, async |ann, _| {
             assert_eq!(say(&ann, "x").await.unwrap(), expected);
             // Caught, counted, and passed over; the other one still works.
@@ -99,7 +108,7 @@ static DOOR: abi::chat_plugin = declare!(Door, id: "org.example.door", name: "Do
 
 #[test]
 fn a_login_is_refused_by_word_and_by_fault() {
-    let built_in = vec![BuiltIn::new("door", &DOOR).unwrap()];
+    let built_in = || vec![BuiltIn::new("door", &DOOR).unwrap()];
     talk(BTreeMap::new(), built_in, async |ann, server| {
         assert_eq!(say(&ann, "hello").await.unwrap(), "hello");
         let refused = login(&server, "mallory").await.unwrap_err();
@@ -112,8 +121,10 @@ fn a_login_is_refused_by_word_and_by_fault() {
 
 // A plugin as C would write it: keeps its host beyond its own end, and hangs when told.
 
-static HOST: OnceLock<usize> = OnceLock::new();
+static HOST: Mutex<usize> = Mutex::new(0);
 static GATE: Mutex<Option<Receiver<()>>> = Mutex::new(None);
+/// One test at a time has the gate.
+static TURN: Mutex<()> = Mutex::new(());
 
 unsafe extern "C" fn bare_entry(
     _: *mut c_void,
@@ -134,7 +145,7 @@ unsafe extern "C" fn bare_entry(
 }
 
 unsafe extern "C" fn bare_init(host: *const abi::chat_host, _: *mut *mut c_void) -> i32 {
-    HOST.get_or_init(|| host.addr());
+    *HOST.lock().unwrap() = host.expose_provenance();
     // SAFETY: the table's own function.
     unsafe { (*host).hook.unwrap()(host, abi::CHAT_HOOK_ENTRY, 0, Some(bare_entry)) }
 }
@@ -156,29 +167,56 @@ static BARE: abi::chat_plugin = abi::chat_plugin {
 
 #[test]
 fn a_hung_plugin_is_retired_and_its_late_calls_are_told_so() {
-    let (release, gate): (Sender<()>, _) = channel();
-    *GATE.lock().unwrap() = Some(gate);
-    let settings = BTreeMap::from([("bare".to_owned(), settings(r#"{"deadline_ms":100}"#))]);
-    let built_in = vec![BuiltIn::new("bare", &BARE).unwrap()];
-    let plugins = Arc::new(Mutex::new(None));
+    let _turn = TURN.lock();
+    for threads in [Threads::Own, Threads::Executors] {
+        let (release, gate): (Sender<()>, _) = channel();
+        *GATE.lock().unwrap() = Some(gate);
+        let settings = BTreeMap::from([("bare".to_owned(), settings(r#"{"deadline_ms":100}"#))]);
+        let plugins = plugins(settings, vec![BuiltIn::new("bare", &BARE).unwrap()]);
+        let held = Arc::clone(&plugins);
+        talk_with(threads, plugins, async |ann, _| {
+            let host: *const abi::chat_host = ptr::with_exposed_provenance(*HOST.lock().unwrap());
+            // SAFETY: the table lives as long as the process, whatever becomes of the plugin.
+            let send = |room: &std::ffi::CStr| unsafe {
+                (*host).send.unwrap()(host, room.as_ptr(), ptr::null(), c"late".as_ptr())
+            };
+            assert_eq!(say(&ann, "hang").await.unwrap(), "hang");
+            assert_eq!(say(&ann, "more").await.unwrap(), "more");
+            let item = held.list().remove(0);
+            assert_eq!(
+                (item.state.as_str(), item.errors),
+                ("tripped", 1),
+                "{item:?}"
+            );
+            assert!(item.why.contains("hangs in its entry hook"), "{item:?}");
+            assert_eq!(send(c"lobby"), abi::CHAT_RETIRED);
+            drop(release);
+            assert_eq!(say(&ann, "and more").await.unwrap(), "and more");
+        });
+    }
+}
+
+#[test]
+fn a_server_of_one_thread_goes_on_while_a_filter_keeps_it() {
+    let _turn = TURN.lock();
+    let settings = BTreeMap::from([("bare".to_owned(), settings(r#"{"deadline_ms":60000}"#))]);
+    let plugins = plugins(settings, vec![BuiltIn::new("bare", &BARE).unwrap()]);
     let held = Arc::clone(&plugins);
-    talk_with(settings, built_in, held, async |ann, _| {
-        let host: *const abi::chat_host = ptr::with_exposed_provenance(*HOST.get().unwrap());
-        // SAFETY: the table lives as long as the process, whatever becomes of the plugin.
-        let send = |room: &std::ffi::CStr| unsafe {
-            (*host).send.unwrap()(host, room.as_ptr(), ptr::null(), c"late".as_ptr())
-        };
-        assert_eq!(say(&ann, "hang").await.unwrap(), "hang");
-        assert_eq!(say(&ann, "more").await.unwrap(), "more");
-        let item = plugins.lock().unwrap().as_ref().unwrap().list().remove(0);
+    talk_with(Threads::Own, plugins, async |ann, server| {
+        let (release, gate): (Sender<()>, _) = channel();
+        *GATE.lock().unwrap() = Some(gate);
+        send(&ann, "hang");
+        // Nobody filters logins, and nobody who logs in waits for the filter.
+        login(&server, "ben").await.unwrap();
+        drop(release);
+        assert_eq!(said(&ann, "hang").await.unwrap(), "hang");
+        assert_eq!(say(&ann, "hello").await.unwrap(), "hello");
+        let item = held.list().remove(0);
         assert_eq!(
             (item.state.as_str(), item.errors),
-            ("tripped", 1),
+            ("running", 0),
             "{item:?}"
         );
-        assert!(item.why.contains("hangs in its entry hook"), "{item:?}");
-        assert_eq!(send(c"lobby"), abi::CHAT_RETIRED);
-        drop(release);
     });
 }
 
@@ -230,10 +268,13 @@ static QUICK: abi::chat_plugin = abi::chat_plugin {
 
 #[test]
 fn an_answer_that_comes_before_the_word_that_it_comes_later_counts() {
-    let plugins = Plugins::new(PluginsConfig {
-        built_in: vec![BuiltIn::new("quick", &QUICK).unwrap()],
-        ..PluginsConfig::default()
-    });
+    let plugins = plugins(
+        BTreeMap::new(),
+        vec![BuiltIn::new("quick", &QUICK).unwrap()],
+    );
+    let log = LogView::new(Arc::new(MemoryStore::new()));
+    let observing = Arc::clone(&plugins).run(log, Arc::new(Elsewhere));
+    smol::spawn(observing).detach();
     let wanted = plugins.subscriptions().hooks;
     assert!(wanted.contains(HookSet::ENTRY), "{:?}", plugins.list());
     for round in 0..50 {
@@ -298,27 +339,39 @@ fn settings(json: &str) -> Settings {
     Settings::read(value.as_object().unwrap()).unwrap()
 }
 
-fn talk<F: Future<Output = ()>>(
-    settings: BTreeMap<String, Settings>,
-    built_in: Vec<BuiltIn>,
-    script: impl FnOnce(Client, Server) -> F,
-) {
-    talk_with(settings, built_in, Arc::default(), script);
-}
-
-/// A server with plugins, and ann in it.
-fn talk_with<F: Future<Output = ()>>(
-    settings: BTreeMap<String, Settings>,
-    built_in: Vec<BuiltIn>,
-    held: Arc<Mutex<Option<Arc<Plugins>>>>,
-    script: impl FnOnce(Client, Server) -> F,
-) {
-    let plugins = Plugins::new(PluginsConfig {
+fn plugins(settings: BTreeMap<String, Settings>, built_in: Vec<BuiltIn>) -> Arc<Plugins> {
+    Plugins::new(PluginsConfig {
         settings,
         built_in,
         ..PluginsConfig::default()
-    });
-    *held.lock().unwrap() = Some(Arc::clone(&plugins));
+    })
+}
+
+/// On which threads the server works.
+#[derive(Clone, Copy)]
+enum Threads {
+    /// On one of its own: filters are called there.
+    Own,
+    /// On those of an executor, which no filter may keep.
+    Executors,
+}
+
+/// A server with plugins, and ann in it: once on each kind of threads.
+fn talk<F: Future<Output = ()>>(
+    settings: BTreeMap<String, Settings>,
+    built_in: impl Fn() -> Vec<BuiltIn>,
+    script: impl Fn(Client, Server) -> F,
+) {
+    for threads in [Threads::Own, Threads::Executors] {
+        talk_with(threads, plugins(settings.clone(), built_in()), &script);
+    }
+}
+
+fn talk_with<F: Future<Output = ()>>(
+    threads: Threads,
+    plugins: Arc<Plugins>,
+    script: impl FnOnce(Client, Server) -> F,
+) {
     smol::block_on(async {
         let (server, work) = Server::start(ServerConfig {
             listen: vec!["127.0.0.1:0".to_owned()],
@@ -328,7 +381,10 @@ fn talk_with<F: Future<Output = ()>>(
         })
         .await
         .unwrap();
-        let serving = smol::spawn(work.run());
+        let serving = match threads {
+            Threads::Own => smol::unblock(move || work.run_on_thread()),
+            Threads::Executors => smol::spawn(work.run()),
+        };
         let ann = login(&server, "ann").await.unwrap();
         script(ann, server.clone()).await;
         server.drain().await;
@@ -364,6 +420,11 @@ async fn login(server: &Server, name: &str) -> Result<Client, String> {
 
 /// Says something and answers what the server made of it.
 async fn say(client: &Client, text: &str) -> Result<String, String> {
+    send(client, text);
+    said(client, text).await
+}
+
+fn send(client: &Client, text: &str) {
     client
         .command(Command::Send {
             target: Target::Room(RoomName::new("lobby").unwrap()),
@@ -371,7 +432,11 @@ async fn say(client: &Client, text: &str) -> Result<String, String> {
             id: None,
             label: String::new(),
         })
-        .map_err(|error| error.to_string())?;
+        .unwrap();
+}
+
+/// What became of a text.
+async fn said(client: &Client, text: &str) -> Result<String, String> {
     let until = Instant::now() + Duration::from_secs(60);
     while let Some(event) = client.next_event().await {
         assert!(Instant::now() < until, "nothing comes of {text}");

@@ -160,7 +160,8 @@ impl Disk {
     pub(super) fn trim(&mut self, keep: u64) {
         let _ = block_on(self.store.trim(None, Some(keep)));
         // Without a cut there is nothing to be told, and the tail would wait.
-        self.store.submit(vec![(MARK, Write::Change(Vec::new()))]);
+        self.store
+            .submit(&mut vec![(MARK, Write::Change(Vec::new()))]);
         let mut outcomes = block_on(self.store.next());
         outcomes.retain(|outcome| matches!(outcome, Committed::Trimmed { .. }));
         self.note(&outcomes);
@@ -265,7 +266,7 @@ impl Disk {
                     handout.outcomes.push(Committed::Failed { ticket, fault });
                 }
                 None => {
-                    self.store.submit(vec![(ticket, write)]);
+                    self.store.submit(&mut vec![(ticket, write)]);
                     handout.outcomes.extend(block_on(self.store.next()));
                 }
             }

@@ -8,14 +8,14 @@ use super::named::Named;
 use crate::adapter::fold::{self, Reacted};
 use crate::adapter::history::{Source, Way};
 use crate::adapter::rules::{self, TargetEntry, lies_in};
-use crate::id::{AccountId, ConversationId, SendId, Seq};
+use crate::id::{AccountId, ConversationId, IdMap, SendId, Seq};
 use crate::limits;
 use crate::model::{Entry, HistoryItem, Kind, Room, Span, UnixTime};
 
 /// All logs, and the order in which their entries came.
 #[derive(Clone, Debug)]
 pub(super) struct Logs {
-    logs: HashMap<ConversationId, OneLog>,
+    logs: IdMap<ConversationId, OneLog>,
     /// One element per entry, oldest first. The oldest of all is the first of its conversation, so
     /// cutting in this order cuts beginnings.
     order: VecDeque<(ConversationId, Seq)>,
@@ -34,7 +34,7 @@ struct OneLog {
     /// Without gaps: an entry's index is its seq less the first one's.
     entries: VecDeque<Kept>,
     /// Edits and reactions by target, oldest first.
-    followers: HashMap<Seq, Vec<Seq>>,
+    followers: IdMap<Seq, Vec<Seq>>,
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ struct Kept {
 impl Default for Logs {
     fn default() -> Self {
         Self {
-            logs: HashMap::new(),
+            logs: IdMap::default(),
             order: VecDeque::new(),
             ids: HashMap::new(),
             id_order: VecDeque::new(),

@@ -206,10 +206,10 @@ impl State {
 }
 
 impl Log for MemoryStore {
-    fn submit(&self, writes: Vec<(Ticket, Write)>) {
+    fn submit(&self, writes: &mut Vec<(Ticket, Write)>) {
         let mut state = guard(&self.state);
         let mut outcomes = Vec::with_capacity(writes.len());
-        for (ticket, write) in writes {
+        for (ticket, write) in writes.drain(..) {
             outcomes.push(if state.is_closed {
                 let fault = Fault::Io("the store is closed".to_owned());
                 Committed::Failed { ticket, fault }

@@ -89,19 +89,19 @@ pub(super) struct Work {
 
 impl Inbox {
     /// Takes writes, or gives them back once the end was announced.
-    pub(super) fn submit(&self, writes: Vec<(Ticket, Write)>) -> Result<(), Vec<(Ticket, Write)>> {
+    pub(super) fn submit(&self, writes: &mut Vec<(Ticket, Write)>) -> bool {
         let mut state = guard(&self.state);
         if state.end.is_some() {
-            return Err(writes);
+            return false;
         }
         state.submission += 1;
         let submission = state.submission;
         let numbered = writes
-            .into_iter()
+            .drain(..)
             .map(|(ticket, write)| (submission, ticket, write));
         state.writes.extend(numbered);
         self.changed.notify_one();
-        Ok(())
+        true
     }
 
     /// Asks for work. After the end the job is dropped, and with it its sender.
@@ -235,17 +235,17 @@ mod tests {
     #[test]
     fn what_fails_after_a_failure_is_a_failure_to_the_next_one() {
         let inbox = Inbox::default();
-        inbox.submit(vec![append(1)]).unwrap();
+        assert!(inbox.submit(&mut vec![append(1)]));
         assert_eq!(take(&inbox), [false]);
         inbox.failed(&[ROOM]);
-        inbox.submit(vec![append(2)]).unwrap();
+        assert!(inbox.submit(&mut vec![append(2)]));
         inbox.handed_out(&[ROOM]);
-        inbox.submit(vec![append(3)]).unwrap();
+        assert!(inbox.submit(&mut vec![append(3)]));
         assert_eq!(take(&inbox), [true, true]);
-        inbox.submit(vec![append(4)]).unwrap();
+        assert!(inbox.submit(&mut vec![append(4)]));
         assert_eq!(take(&inbox), [true]);
         inbox.handed_out(&[ROOM]);
-        inbox.submit(vec![append(5)]).unwrap();
+        assert!(inbox.submit(&mut vec![append(5)]));
         assert_eq!(take(&inbox), [false]);
     }
 }

@@ -165,10 +165,10 @@ impl Drop for SqliteStore {
 }
 
 impl Log for SqliteStore {
-    fn submit(&self, writes: Vec<(Ticket, Write)>) {
-        if let Err(writes) = self.inbox.submit(writes) {
+    fn submit(&self, writes: &mut Vec<(Ticket, Write)>) {
+        if !self.inbox.submit(writes) {
             let fault = Fault::Io("the store is closed".to_owned());
-            let failed = writes.into_iter().map(|(ticket, _)| Committed::Failed {
+            let failed = writes.drain(..).map(|(ticket, _)| Committed::Failed {
                 ticket,
                 fault: fault.clone(),
             });

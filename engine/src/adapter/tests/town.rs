@@ -108,8 +108,8 @@ impl Town {
             self.tickets += 1;
             (Ticket(self.tickets), write)
         });
-        let numbered = numbered.collect();
-        self.store.submit(numbered);
+        let mut numbered = numbered.collect();
+        self.store.submit(&mut numbered);
         first
     }
 

@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -51,7 +52,7 @@ struct Registered<T: AsFd> {
 }
 
 /// A stream.
-pub(crate) struct Socket(Registered<TcpStream>);
+pub(crate) struct Socket<T: AsFd = TcpStream>(Registered<T>);
 
 /// Accepts streams.
 pub(crate) struct Listener(Registered<TcpListener>);
@@ -79,6 +80,12 @@ impl Sockets {
 
     pub(crate) fn stream(self: &Arc<Self>, stream: TcpStream) -> io::Result<Socket> {
         let wanted = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP;
+        self.register(stream, wanted).map(Socket)
+    }
+
+    /// A stream that is only read here.
+    pub(crate) fn reader(self: &Arc<Self>, stream: UnixStream) -> io::Result<Socket<UnixStream>> {
+        let wanted = EventFlags::IN | EventFlags::RDHUP;
         self.register(stream, wanted).map(Socket)
     }
 
@@ -265,7 +272,10 @@ impl Listener {
     }
 }
 
-impl AsyncRead for Socket {
+impl<T: AsFd + Unpin> AsyncRead for Socket<T>
+where
+    for<'a> &'a T: io::Read,
+{
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

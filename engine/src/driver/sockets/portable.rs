@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -28,6 +30,11 @@ impl Sockets {
 
     pub(crate) fn stream(self: &Arc<Self>, stream: TcpStream) -> io::Result<Async<TcpStream>> {
         Async::new_nonblocking(stream)
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn reader(self: &Arc<Self>, stream: UnixStream) -> io::Result<Async<UnixStream>> {
+        Async::new(stream)
     }
 
     pub(crate) fn look(&self, _woken: &mut Vec<Waker>) {}

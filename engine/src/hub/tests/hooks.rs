@@ -49,13 +49,13 @@ impl House {
     }
 
     fn plugin_says(&mut self, plugin: &str, token: u64, to: &str, text: &str) {
-        self.input(Input::Hooks(FromHooks::Say(Say {
+        self.input(Input::Hooks(FromHooks::Say(Box::new(Say {
             plugin: PluginName::new(plugin).unwrap(),
             token,
             target: target(to),
             id: None,
             body: Body::text(text, None),
-        })));
+        }))));
     }
 
     fn said(&mut self) -> Vec<String> {
@@ -861,12 +861,12 @@ fn a_command_is_asked_of_its_owner_and_answered_once() {
     let Question::Command(ask) = house.asks[0].question.clone() else {
         panic!();
     };
-    house.input(Input::Hooks(FromHooks::Notice(NoticeOut {
+    house.input(Input::Hooks(FromHooks::Notice(Box::new(NoticeOut {
         plugin: PluginName::new("dice").unwrap(),
         to: NoticeTo::Link(ask.link),
         text: "7".into(),
         about: ask.conversation.map(Target::Conversation),
-    })));
+    }))));
     house.rule(0, Verdict::Handled);
     assert_eq!(house.told(ann), ["notice 7", "done"]);
     house.ask(ann, call("roll", None));
@@ -973,13 +973,13 @@ fn a_plugin_edits_and_deletes_only_what_it_said() {
     house.say(ann, "#lobby", "mine");
     house.plugin_says("dice", 1, "#lobby", "own");
     let says = |house: &mut House, token, body| {
-        house.input(Input::Hooks(FromHooks::Say(Say {
+        house.input(Input::Hooks(FromHooks::Say(Box::new(Say {
             plugin: PluginName::new("dice").unwrap(),
             token,
             target: target("#lobby"),
             id: None,
             body,
-        })));
+        }))));
     };
     says(&mut house, 2, Body::edit(Seq(3), "stolen"));
     says(&mut house, 3, Body::redaction(Seq(3)));
@@ -1013,13 +1013,13 @@ fn a_plugin_writes_to_an_account_and_not_into_what_two_others_say() {
             .contains(&"1 plugin.motd: welcome".to_owned())
     );
     let direct = ConversationId::direct(house.account("ann"), house.account("bob"));
-    house.input(Input::Hooks(FromHooks::Say(Say {
+    house.input(Input::Hooks(FromHooks::Say(Box::new(Say {
         plugin: PluginName::new("motd").unwrap(),
         token: 2,
         target: Target::Conversation(direct),
         id: None,
         body: Body::text("I listen", None),
-    })));
+    }))));
     assert_eq!(house.said(), ["motd 2 not_a_member"]);
     assert_eq!(house.heard(bob), ["1 ann: psst"]);
 }
@@ -1029,13 +1029,13 @@ fn the_same_id_of_a_plugin_is_the_same_entry() {
     let (mut house, ..) = lobby();
     let id = house.new_id();
     for token in 1..=2 {
-        house.input(Input::Hooks(FromHooks::Say(Say {
+        house.input(Input::Hooks(FromHooks::Say(Box::new(Say {
             plugin: PluginName::new("motd").unwrap(),
             token,
             target: target("#lobby"),
             id: Some(id),
             body: Body::text("once", None),
-        })));
+        }))));
     }
     assert_eq!(house.said(), ["motd 1 at 3", "motd 2 at 3"]);
 }
@@ -1051,12 +1051,12 @@ fn notices_reach_a_link_an_account_or_a_room() {
         (NoticeTo::Room(RoomName::new("lobby").unwrap()), "three"),
         (NoticeTo::Link(LinkId(77)), "nobody"),
     ] {
-        house.input(Input::Hooks(FromHooks::Notice(NoticeOut {
+        house.input(Input::Hooks(FromHooks::Notice(Box::new(NoticeOut {
             plugin: PluginName::new("motd").unwrap(),
             to,
             text: text.into(),
             about: None,
-        })));
+        }))));
     }
     assert_eq!(
         house.told(ann),
@@ -1072,12 +1072,12 @@ fn a_notice_names_its_room_to_those_who_are_in_it() {
     let cat = house.register("cat");
     house.mail.clear();
     for name in ["ann", "bob", "cat"] {
-        house.input(Input::Hooks(FromHooks::Notice(NoticeOut {
+        house.input(Input::Hooks(FromHooks::Notice(Box::new(NoticeOut {
             plugin: PluginName::new("motd").unwrap(),
             to: NoticeTo::Account(AccountName::new(name).unwrap()),
             text: "hear".into(),
             about: Some(target("#lobby")),
-        })));
+        }))));
     }
     let mut named = |link| match &house.mail(link)[..] {
         [ToClient::Notice { conversation, .. }] => conversation.is_some(),
