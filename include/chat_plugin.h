@@ -37,12 +37,13 @@
  *                    reject defer                   in this conversation            account conversation room from
  *                                                                                   to id text, by kind: name args
  *                                                                                   media_type bytes
- *   COMMAND          handled reject     reject      nothing                         account conversation room from
- *                    pass defer                                                     to name args
- *   FILE_OFFER       pass reject defer  pass        this file                       account conversation room from
- *                                                                                   to name media_type bytes
+ *   COMMAND          handled reject     reject      nothing                         flags account conversation
+ *                    pass defer                                                     room from to name args
+ *   FILE_OFFER       pass reject defer  pass        this file                       flags account conversation
+ *                                                                                   room from to name media_type
+ *                                                                                   bytes
  *   FILE_COMPLETE    pass reject defer  pass        this file                       the same
- *   ENTRY_POST       (ignored)          -           nothing                         as ENTRY, and seq prev
+ *   ENTRY_POST       (ignored)          -           nothing                         as ENTRY but to; seq prev
  *   PRESENCE_POST    (ignored)          -           nothing                         from text flags reason dropped
  *   DISCONNECT_POST  (ignored)          -           nothing                         from reason dropped
  *   TICK             (ignored)          -           nothing                         time_ms
@@ -140,7 +141,8 @@ typedef struct chat_ext_timer chat_ext_timer;
 #define CHAT_FLAG_DIRECT 1
 
 /**
- * Flag of an event: the body is sealed end to end; nobody here can read it.
+ * Flag of an event: the body is sealed end to end; nobody here can read it, and `text` is NULL. No client
+ * of this version seals.
  */
 #define CHAT_FLAG_SEALED 2
 
@@ -312,7 +314,7 @@ struct chat_plugin_event {
      */
     const char *from;
     /**
-     * In a direct conversation, the other account.
+     * In a direct conversation, the other account. NULL in ENTRY_POST: the log tells the sender alone.
      */
     const char *to;
     /**

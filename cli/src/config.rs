@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chat_engine::port::PluginName;
 use chat_plugins::Settings;
 use serde::{Deserialize, Deserializer};
 
@@ -52,7 +53,11 @@ fn read_plugins(text: &str, path: &Path) -> Result<BTreeMap<String, Settings>, F
         let table = value.as_object().cloned().unwrap_or_default();
         let settings =
             Settings::read(&table).map_err(|why| bad(format!("[plugin.{name}]: {why}")))?;
-        all.insert(name, settings);
+        // As the server calls them: the names of files are folded in the same way.
+        let known = PluginName::new(&name).map_err(|why| bad(format!("[plugin.{name}]: {why}")))?;
+        if all.insert(known.as_str().to_owned(), settings).is_some() {
+            return Err(bad(format!("[plugin.{name}] stands there twice")));
+        }
     }
     Ok(all)
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use chat_engine::port::PluginName;
 use chat_plugins::{Settings, name_of};
 
 use crate::args::{DataArgs, PluginArgs, PluginLanguage, PluginVerb};
@@ -18,8 +19,18 @@ pub(crate) fn run(args: &PluginArgs) -> Result<(), Failure> {
         PluginVerb::Check { file, config } => check(file, config.as_deref()),
         PluginVerb::New { dir, lang } => begin(dir, *lang),
         PluginVerb::Reload { name } => {
+            let known = name.as_deref().map(PluginName::new).transpose();
+            let known = known.map_err(|why| {
+                let name = name.as_deref().unwrap_or_default();
+                Failure::Usage(format!("{name:?} can't be a plugin's name: {why}"))
+            })?;
+            let name = known.map(|name| name.as_str().to_owned());
             let wish = Wish::PluginReload { name: name.clone() };
-            running(&args.data, wish).map(drop)
+            running(&args.data, wish)?;
+            match name {
+                Some(name) => must_run(&args.data, &name),
+                None => Ok(()),
+            }
         }
     }
 }
@@ -44,6 +55,18 @@ fn running(data: &DataArgs, wish: Wish) -> Result<Reply, Failure> {
                 .to_owned(),
         )),
     })
+}
+
+/// Whoever reloads a plugin wants it to run.
+fn must_run(data: &DataArgs, name: &str) -> Result<(), Failure> {
+    let Reply::Plugins { items } = running(data, Wish::Plugins)? else {
+        return Err(user::unexpected());
+    };
+    let item = items.iter().find(|item| item.name == name);
+    match item.filter(|item| item.state == "refused") {
+        Some(item) => Err(Failure::Failed(format!("{name} is refused: {}", item.why))),
+        None => Ok(()),
+    }
 }
 
 fn list(data: &DataArgs, json: bool) -> Result<(), Failure> {
@@ -84,8 +107,12 @@ fn listing(items: &[Plugin], json: bool) -> String {
 }
 
 fn check(file: &Path, config: Option<&Path>) -> Result<(), Failure> {
-    let name = name_of(file).unwrap_or_default();
-    let settings: Settings = config::plugins(config)?.remove(name).unwrap_or_default();
+    let name = name_of(file).and_then(|name| PluginName::new(name).ok());
+    let settings: Option<Settings> = match (name, config::plugins(config)?) {
+        (Some(name), mut all) => all.remove(name.as_str()),
+        (None, _) => None,
+    };
+    let settings = settings.unwrap_or_default();
     let checked = chat_plugins::check(file, &settings, &helper()?)
         .map_err(|why| Failure::Failed(format!("{} is refused: {why}", file.display())))?;
     let about = &checked.about;

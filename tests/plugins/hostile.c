@@ -8,6 +8,9 @@
 #ifndef ID
 #define ID "org.example.hostile"
 #endif
+#ifndef VERSION
+#define VERSION "1.0"
+#endif
 #ifndef ABI
 #define ABI CHAT_PLUGIN_ABI
 #endif
@@ -28,6 +31,8 @@ __attribute__((unused)) static void misbehave(void)
     memset(same, 'x', 64);
     free(same);
     abort();
+#elif defined(SLOW)
+    usleep(120000);
 #endif
 }
 
@@ -81,6 +86,33 @@ static void destroy(void *self, const chat_host *host)
 #endif
 }
 
+__attribute__((unused)) static chat_status save(void *self, const chat_host *host)
+{
+    (void)self;
+#if defined(IN_SAVE)
+    misbehave();
+#endif
+    return host->keep(host, "state", 5);
+}
+
+__attribute__((unused)) static chat_status restore(void *self, const chat_host *host, const void *data, uint64_t len)
+{
+    (void)self;
+    (void)host;
+#if defined(IN_RESTORE)
+    misbehave();
+#endif
+    return len == 5 && memcmp(data, "state", 5) == 0 ? CHAT_OK : CHAT_MISUSE;
+}
+
+#if defined(STATEFUL)
+#define SAVE save
+#define RESTORE restore
+#else
+#define SAVE NULL
+#define RESTORE NULL
+#endif
+
 #if defined(NO_SYMBOL)
 const void *used[] = {(const void *)init, (const void *)destroy};
 #elif defined(TAIL)
@@ -91,9 +123,9 @@ struct longer {
 };
 extern CHAT_PLUGIN_EXPORT const struct longer chat_plugin_v1;
 const struct longer chat_plugin_v1 = {
-    {sizeof(struct longer), ABI, ID, "Hostile", "1.0", "MIT", ~(uint64_t)0, 0, init, destroy, NULL, NULL}, TAIL};
+    {sizeof(struct longer), ABI, ID, "Hostile", VERSION, "MIT", ~(uint64_t)0, 0, init, destroy, SAVE, RESTORE}, TAIL};
 #else
 extern CHAT_PLUGIN_EXPORT const chat_plugin chat_plugin_v1;
 const chat_plugin chat_plugin_v1 = {
-    sizeof(chat_plugin), ABI, ID, "Hostile", "1.0", "MIT", ~(uint64_t)0, 0, init, destroy, NULL, NULL};
+    sizeof(chat_plugin), ABI, ID, "Hostile", VERSION, "MIT", ~(uint64_t)0, 0, init, destroy, SAVE, RESTORE};
 #endif

@@ -1,5 +1,5 @@
-/* Writes "VERSION CONVERSATION PREV SEQ TEXT" for each text into the file `path`, and how many it has seen over all
- * versions, which each hands over to the next. */
+/* Writes "VERSION CONVERSATION PREV SEQ COUNT TEXT" for each text into the file `path`, where COUNT is how many it has
+ * seen over all versions, which each hands over to the next. With MARKS, "again" or "first" stands for COUNT. */
 #include <chat_plugin.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +19,14 @@ static chat_verdict seen(void *instance, const chat_host *host, const chat_plugi
     struct self *self = instance;
     (void)host;
     self->seen++;
+#if defined(MARKS)
+    fprintf(self->file, "%s %s %llu %llu %s %s\n", VERSION, event->conversation, (unsigned long long)event->prev,
+            (unsigned long long)event->seq, event->flags & CHAT_FLAG_AGAIN ? "again" : "first",
+            event->text ? event->text : "-");
+#else
     fprintf(self->file, "%s %s %llu %llu %llu %s\n", VERSION, event->conversation, (unsigned long long)event->prev,
             (unsigned long long)event->seq, (unsigned long long)self->seen, event->text ? event->text : "-");
+#endif
     fflush(self->file);
 #if defined(DEFERS)
     return CHAT_DEFER;

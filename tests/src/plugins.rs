@@ -4,12 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::process::{WAIT, program};
+use crate::server::Server;
 
 /// A folder of plugins, and the configuration of its server.
 #[derive(Debug)]
@@ -74,6 +76,75 @@ impl Plugins {
     pub fn add_file(&self, file: &Path) {
         let name = file.file_name().expect("a file has a name");
         fs::copy(file, self.folder().join(name)).expect("the plugin is copied");
+    }
+
+    /// Puts a file into the folder in one step, as an installer does.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be copied.
+    pub fn drop_in(&self, file: &Path) {
+        let name = file.file_name().expect("a file has a name");
+        let half = self.folder().join(".half");
+        fs::copy(file, &half).expect("the plugin is copied");
+        fs::rename(&half, self.folder().join(name)).expect("it is moved");
+    }
+
+    /// Starts a server with them.
+    #[must_use]
+    pub fn start(&self) -> Server {
+        let args = self.args();
+        Server::start_with(&args.each_ref().map(String::as_str))
+    }
+
+    /// `tests/plugins/hostile.c`: does what its flags say.
+    #[must_use]
+    pub fn hostile(&self, name: &str, flags: &[&str]) -> PathBuf {
+        self.build(name, "hostile.c", flags)
+    }
+
+    /// `tests/plugins/observer.c`: writes down what it sees.
+    #[must_use]
+    pub fn observer(&self, version: &str, flags: &[&str]) -> PathBuf {
+        let version = format!("VERSION=\"{version}\"");
+        let mut all = vec![version.as_str()];
+        all.extend(flags);
+        self.build("observer", "observer.c", &all)
+    }
+
+    /// `tests/plugins/unique.cpp`: what g++ makes of statics in inline functions.
+    #[must_use]
+    pub fn unique(&self, flags: &[&str]) -> PathBuf {
+        let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+        self.made_by("g++", "unique", "unique.cpp", &flags)
+    }
+
+    /// Builds a source of `tests/plugins`; each time into a folder of its own.
+    #[must_use]
+    pub fn build(&self, name: &str, source: &str, defines: &[&str]) -> PathBuf {
+        let defines: Vec<String> = defines.iter().map(|define| format!("-D{define}")).collect();
+        self.made_by("gcc", name, source, &defines)
+    }
+
+    fn made_by(&self, compiler: &str, name: &str, source: &str, flags: &[String]) -> PathBuf {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = self.path(&format!("build-{count}"));
+        fs::create_dir(&folder).expect("a folder");
+        let file = folder.join(format!("{name}.so"));
+        let built = Command::new(compiler)
+            .args([
+                "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread", "-I",
+            ])
+            .arg(root().join("include"))
+            .args(flags)
+            .arg(root().join("tests/plugins").join(source))
+            .arg("-o")
+            .arg(&file)
+            .status()
+            .unwrap_or_else(|error| panic!("{compiler}: {error}"));
+        assert!(built.success(), "{source} does not compile with {flags:?}");
+        file
     }
 
     /// Builds a plugin from C in the folder's neighbourhood, and answers its file.
@@ -180,11 +251,65 @@ fn in_rust() -> &'static Path {
     })
 }
 
+/// `plugin list --json`, by name.
+///
+/// # Panics
+///
+/// When the server does not answer.
+#[must_use]
+pub fn list(server: &Server) -> Value {
+    let ran = server.operate(&["plugin", "list", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.errors);
+    let items = ran.output.lines().map(|line| {
+        let item: Value = serde_json::from_str(line).expect("a line is an object");
+        let name = item["name"]
+            .as_str()
+            .expect("a plugin has a name")
+            .to_owned();
+        (name, item)
+    });
+    Value::Object(items.collect())
+}
+
+/// The helper processes of a server.
+#[must_use]
+pub fn helpers(server: &Server) -> Vec<String> {
+    // One that has ended is waited for by its reader a moment later.
+    let mut found = children(server);
+    found.retain(|pid| is_dead(pid) == Some(false));
+    found
+}
+
+/// The same, with those that have ended and are still waited for.
+///
+/// # Panics
+///
+/// When the server does not run.
+#[must_use]
+pub fn children(server: &Server) -> Vec<String> {
+    let pid = server.process().pid();
+    let mut found = Vec::new();
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the server runs");
+    for task in tasks.flatten() {
+        let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        found.extend(children.split_whitespace().map(str::to_owned));
+    }
+    found
+}
+
+/// Whether a process has ended and nobody has asked how; `None` when it is gone.
+#[must_use]
+pub fn is_dead(pid: &str) -> Option<bool> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.contains(") Z "))
+}
+
 /// Waits until something holds that nobody tells of: the contents of a file, a number in a list.
 ///
 /// # Panics
 ///
 /// When it never does.
+#[track_caller]
 pub fn until(mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + WAIT;
     while !holds() {

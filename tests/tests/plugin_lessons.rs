@@ -298,7 +298,7 @@ fn two_plugins_in_one_process_keep_their_names_to_themselves() {
         let file = plugins.compile(name, &COMMON_NAME.replace("WORD", name));
         plugins.add_file(&file);
     }
-    let server = start(&plugins);
+    let server = plugins.start();
     let mut ann = Device::new(&server, "ann").login();
     for word in ["tea", "coffee"] {
         ann.send("lobby", word, word);
@@ -312,7 +312,7 @@ fn two_plugins_in_one_process_keep_their_names_to_themselves() {
 fn a_plugin_that_was_replaced_in_the_server_stays_mapped() {
     let plugins = Plugins::configured("[plugin.stats]\nisolation = 'none'");
     plugins.add("stats");
-    let server = start(&plugins);
+    let server = plugins.start();
     server.process().says(&["loaded", "stats"]);
     let mut ann = Device::new(&server, "ann").login();
     let file = fs::read(shipped("stats")).expect("the plugin is there");
@@ -381,13 +381,8 @@ fn with(name: &str, source: &str, settings: &str) -> (Plugins, Server) {
     let plugins = Plugins::configured(&format!("[plugin.{name}]\n{settings}"));
     let file = plugins.compile(name, source);
     plugins.add_file(Path::new(&file));
-    let server = start(&plugins);
+    let server = plugins.start();
     (plugins, server)
-}
-
-fn start(plugins: &Plugins) -> Server {
-    let args = plugins.args();
-    Server::start_with(&args.each_ref().map(String::as_str))
 }
 
 /// What a plugin counted.

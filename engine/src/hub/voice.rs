@@ -21,6 +21,8 @@ struct Voice {
     /// What it may still say, in thousandths.
     left: u64,
     since: Time,
+    /// Its operator was told that it says too much, since it last had the full measure.
+    told: bool,
     /// The account is being made.
     waiting: VecDeque<Say>,
 }
@@ -40,6 +42,7 @@ impl Voices {
             let voice = Voice {
                 left: FULL,
                 since: now,
+                told: false,
                 waiting: VecDeque::new(),
             };
             self.0.insert(plugin.clone(), voice);
@@ -49,6 +52,7 @@ impl Voices {
         };
         voice.left = voice.left(now);
         voice.since = now;
+        voice.told &= voice.left < FULL;
         if voice.left < ONE {
             let text = "a plugin may not say so much at once";
             let wait = 1000 / limits::VOICE_RATE;
@@ -56,6 +60,12 @@ impl Voices {
         }
         voice.left -= ONE;
         Ok(())
+    }
+
+    /// Whether a refusal is to be told: a plugin must not fill the log by what is not even said.
+    fn is_new(&mut self, plugin: &PluginName) -> bool {
+        let voice = self.0.get_mut(plugin);
+        voice.is_none_or(|voice| !std::mem::replace(&mut voice.told, true))
     }
 }
 
@@ -201,7 +211,9 @@ impl Hub {
             about,
         } = notice;
         if let Err(refusal) = self.hooks.voices.spend(&plugin, self.now.time) {
-            tracing::warn!(plugin = plugin.as_str(), %refusal, "a notice is dropped");
+            if self.hooks.voices.is_new(&plugin) {
+                tracing::warn!(plugin = plugin.as_str(), %refusal, "notices are dropped");
+            }
             return;
         }
         let links: Vec<LinkId> = match to {

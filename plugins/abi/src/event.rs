@@ -38,7 +38,7 @@ pub struct chat_plugin_event {
     pub room: *const c_char,
     /// Name of the sender.
     pub from: *const c_char,
-    /// In a direct conversation, the other account.
+    /// In a direct conversation, the other account. NULL in ENTRY_POST: the log tells the sender alone.
     pub to: *const c_char,
     /// What the sending device called the entry: 32 hex digits.
     pub id: *const c_char,

@@ -93,7 +93,8 @@ pub const CHAT_KIND_PRESENCE: u32 = 31;
 
 /// Flag of an event: the conversation is between two accounts.
 pub const CHAT_FLAG_DIRECT: u32 = 1;
-/// Flag of an event: the body is sealed end to end; nobody here can read it.
+/// Flag of an event: the body is sealed end to end; nobody here can read it, and `text` is NULL. No client
+/// of this version seals.
 pub const CHAT_FLAG_SEALED: u32 = 2;
 /// Flag of an event: the sender is a bot. Don't answer it, or two bots talk for ever.
 pub const CHAT_FLAG_BOT: u32 = 4;

@@ -37,12 +37,13 @@
  *                    reject defer                   in this conversation            account conversation room from
  *                                                                                   to id text, by kind: name args
  *                                                                                   media_type bytes
- *   COMMAND          handled reject     reject      nothing                         account conversation room from
- *                    pass defer                                                     to name args
- *   FILE_OFFER       pass reject defer  pass        this file                       account conversation room from
- *                                                                                   to name media_type bytes
+ *   COMMAND          handled reject     reject      nothing                         flags account conversation
+ *                    pass defer                                                     room from to name args
+ *   FILE_OFFER       pass reject defer  pass        this file                       flags account conversation
+ *                                                                                   room from to name media_type
+ *                                                                                   bytes
  *   FILE_COMPLETE    pass reject defer  pass        this file                       the same
- *   ENTRY_POST       (ignored)          -           nothing                         as ENTRY, and seq prev
+ *   ENTRY_POST       (ignored)          -           nothing                         as ENTRY but to; seq prev
  *   PRESENCE_POST    (ignored)          -           nothing                         from text flags reason dropped
  *   DISCONNECT_POST  (ignored)          -           nothing                         from reason dropped
  *   TICK             (ignored)          -           nothing                         time_ms

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
+use chat_engine::{AccountName, RoomName};
 use chat_plugin_abi as abi;
 
 use crate::frame::{Metric, Wish};
@@ -309,6 +310,11 @@ unsafe extern "C" fn notice_tell(
                 text_of(text, chat_engine::limits::NOTICE_BYTES)?,
             )
         };
+        if AccountName::new(&account).is_err()
+            || !room.iter().all(|room| RoomName::new(room).is_ok())
+        {
+            return Err(abi::CHAT_MISUSE);
+        }
         Ok(host.services.wish(Wish::Tell {
             account,
             room,

@@ -1,8 +1,8 @@
 //! Files of the folder: whether they may be trusted, and what comes of them.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use crate::frame::{About, Start};
 use crate::launch::launch;
 use crate::limits;
 use crate::load::load;
+use crate::loader::Refused;
 use crate::settings::{Isolation, Settings};
 use crate::shared::Shared;
 use crate::slot::{Source, State, hook_name};
@@ -55,8 +56,10 @@ pub fn check(
     settings: &Settings,
     helper: &[std::ffi::OsString],
 ) -> Result<Checked, String> {
-    let name = name_of(path).ok_or("its name does not end in .so")?;
-    PluginName::new(name).map_err(|why| format!("{name:?} can't be a plugin's name: {why}"))?;
+    let word = name_of(path).ok_or("its name does not end in .so")?;
+    let name =
+        PluginName::new(word).map_err(|why| format!("{word:?} can't be a plugin's name: {why}"))?;
+    let name = name.as_str();
     let bytes = read(path)?;
     elf::check(&bytes)?;
     let disk = Disk::new(None);
@@ -80,7 +83,13 @@ pub fn check(
 /// The bytes of a file that may be trusted as much as the server itself.
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| format!("it can't be read: {error}");
-    let file = File::open(path).map_err(failed)?;
+    // A pipe would have its reader wait until somebody writes.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+        .map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
     if !about.is_file() {
         return Err("it is not a file".to_owned());
@@ -158,22 +167,25 @@ fn probe(
 }
 
 impl Shared {
-    /// Brings a file in, or says in the log and in the list why not. Takes its time.
-    pub(crate) fn bring_in(self: &Arc<Self>, name: &PluginName, path: &Path, settings: Settings) {
+    /// Brings a file in, or says in the log and in the list why not. Takes its time. Says whether others are
+    /// in its way.
+    pub(crate) fn bring_in(
+        self: &Arc<Self>,
+        name: &PluginName,
+        path: &Path,
+        settings: Settings,
+    ) -> bool {
         if !settings.enabled {
-            self.note(
-                name,
-                path,
-                settings,
-                State::Off,
-                "the operator turned it off",
-            );
-            return;
+            let why = "the operator turned it off";
+            self.note(name, path, settings, State::Off, why);
+            return false;
         }
-        let result = self.try_bring_in(name, path, &settings);
-        if let Err(why) = result {
-            self.note(name, path, settings, State::Refused, &why);
-        }
+        let Err(refused) = self.try_bring_in(name, path, &settings) else {
+            return false;
+        };
+        let is_rival = matches!(refused, Refused::Rival(_));
+        self.note(name, path, settings, State::Refused, &refused.into_why());
+        is_rival
     }
 
     fn try_bring_in(
@@ -181,17 +193,17 @@ impl Shared {
         name: &PluginName,
         path: &Path,
         settings: &Settings,
-    ) -> Result<(), String> {
+    ) -> Result<(), Refused> {
         let word = name.as_str();
         let bytes = read(path)?;
         elf::check(&bytes)?;
         let hash = blake3::hash(&bytes).to_hex().as_str()[..16].to_owned();
         let in_server = settings.isolation == Isolation::None;
         if in_server && self.disk.is_suspect(word, &hash) {
-            return Err(format!(
+            return Err(Refused::Unfit(format!(
                 "the server ended while it ran in there, so it is left off; fix it, or say \
                  isolation = \"process\", or try it again by `chat-cli plugin reload {word}`"
-            ));
+            )));
         }
         // Only now, and by whoever brings files in: a copy that was just made is in use by nobody yet.
         self.disk.tidy(word, &self.with(|desk| desk.copies(name)));

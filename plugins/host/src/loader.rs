@@ -16,6 +16,29 @@ use crate::shared::Shared;
 use crate::slot::{Coming, Local, SeatId, Slot, SlotId, Source, State};
 use chat_engine::port::PluginName;
 
+/// Why a plugin does not run.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Others are in its way: once one of them has gone it may be let in.
+    Rival(String),
+    /// It is not good enough.
+    Unfit(String),
+}
+
+impl Refused {
+    pub(crate) fn into_why(self) -> String {
+        match self {
+            Self::Rival(why) | Self::Unfit(why) => why,
+        }
+    }
+}
+
+impl From<String> for Refused {
+    fn from(why: String) -> Self {
+        Self::Unfit(why)
+    }
+}
+
 impl Shared {
     /// A plugin that a program brings with it.
     pub(crate) fn bring_static(
@@ -25,7 +48,9 @@ impl Shared {
         settings: &Settings,
     ) -> Result<(), String> {
         let about = plugin.about();
-        let id = self.slot_for(name, settings, &Source::Static, &about)?;
+        let id = self
+            .slot_for(name, settings, &Source::Static, &about)
+            .map_err(Refused::into_why)?;
         let start = self.with(|desk| match desk.slots.get(&id) {
             Some(slot) => Ok(self.start_of(slot, &Source::Static)),
             None => Err("it was removed meanwhile".to_owned()),
@@ -97,7 +122,7 @@ impl Shared {
         settings: &Settings,
         source: &Source,
         about: &About,
-    ) -> Result<SlotId, String> {
+    ) -> Result<SlotId, Refused> {
         self.disk
             .make_state(name.as_str())
             .map_err(|error| format!("its state folder can't be made: {error}"))?;
@@ -105,18 +130,29 @@ impl Shared {
         let cursor = self.disk.cursor(name.as_str());
         self.with(|desk| {
             let mut others = desk.slots.values().filter(|slot| slot.name != *name);
-            if let Some(other) = others.find(|slot| slot.about.id == about.id && slot.is_asked()) {
-                return Err(format!(
+            // Also one that is on its way: two that come at once must not both get in.
+            let has_id = |slot: &&Slot| {
+                slot.about.id == about.id && (slot.is_asked() || slot.state == State::Loading)
+            };
+            if let Some(other) = others.find(has_id) {
+                return Err(Refused::Rival(format!(
                     "its id {} is that of {}, which runs already",
                     about.id,
                     other.name.as_str()
-                ));
+                )));
             }
-            if let Some(id) = desk.find(name) {
-                return Ok(id);
+            if let Some(id) = desk.find(name)
+                && let Some(slot) = desk.slots.get(&id)
+            {
+                if slot.is_asked() || slot.state == State::Loading {
+                    return Ok(id);
+                }
+                // One that only says why it did not run, and knows nothing of what the plugin has kept.
+                desk.slots.remove(&id);
             }
             if desk.slots.len() >= limits::PLUGINS {
-                return Err(format!("there are {} plugins already", limits::PLUGINS));
+                let why = format!("there are {} plugins already", limits::PLUGINS);
+                return Err(Refused::Rival(why));
             }
             let id = desk.next_id();
             let mut slot = Slot::new(name.clone(), settings.clone(), source.clone());

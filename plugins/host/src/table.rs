@@ -4,6 +4,7 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
+use chat_engine::{AccountName, RoomName};
 use chat_plugin_abi as abi;
 
 use crate::extensions;
@@ -43,6 +44,9 @@ unsafe extern "C" fn host_log(
     let Some(host) = (unsafe { host_of(host) }) else {
         return abi::CHAT_MISUSE;
     };
+    if host.is_retired() {
+        return abi::CHAT_RETIRED;
+    }
     if text.is_null() {
         return abi::CHAT_MISUSE;
     }
@@ -85,6 +89,9 @@ unsafe extern "C" fn host_hook(
     let Some(host) = (unsafe { host_of(host) }) else {
         return abi::CHAT_MISUSE;
     };
+    if host.is_retired() {
+        return abi::CHAT_RETIRED;
+    }
     if !host.is_init() || function.is_none() {
         return abi::CHAT_MISUSE;
     }
@@ -166,6 +173,9 @@ unsafe extern "C" fn host_set_reason(
     let Some(host) = (unsafe { host_of(host) }) else {
         return abi::CHAT_MISUSE;
     };
+    if host.is_retired() {
+        return abi::CHAT_RETIRED;
+    }
     // SAFETY: the contract says that texts end with a NUL.
     match unsafe { text_of(reason, limits::REASON_BYTES) } {
         Ok(reason) => host
@@ -208,6 +218,11 @@ unsafe extern "C" fn host_send(
     };
     match texts {
         (Ok(room), Ok(to), Ok(text)) if !text.is_empty() => {
+            let is_room = |name: &String| RoomName::new(name).is_ok();
+            let is_account = |name: &String| AccountName::new(name).is_ok();
+            if !room.iter().all(is_room) || !to.iter().all(is_account) {
+                return abi::CHAT_MISUSE;
+            }
             host.services.wish(Wish::Send { room, to, text })
         }
         (Ok(_), Ok(_), Ok(_)) => abi::CHAT_MISUSE,
@@ -224,6 +239,9 @@ unsafe extern "C" fn host_keep(
     let Some(host) = (unsafe { host_of(host) }) else {
         return abi::CHAT_MISUSE;
     };
+    if host.is_retired() {
+        return abi::CHAT_RETIRED;
+    }
     if *lock(&host.phase) != Phase::Save {
         return abi::CHAT_MISUSE;
     }

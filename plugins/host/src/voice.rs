@@ -21,7 +21,11 @@ impl Desk {
         };
         match wish {
             Wish::Log { level, text } => log(slot, level, &text),
-            Wish::Send { room, to, text } => self.say(id, room, to, &text),
+            Wish::Send { room, to, text } => {
+                if !self.say(id, room, to, &text) {
+                    self.no_longer_waits(seat_id);
+                }
+            }
             Wish::Tell {
                 account,
                 room,
@@ -75,21 +79,22 @@ impl Desk {
         }
     }
 
-    fn say(&mut self, id: SlotId, room: Option<String>, to: Option<String>, text: &str) {
+    /// Says whether the engine will tell what became of it.
+    fn say(&mut self, id: SlotId, room: Option<String>, to: Option<String>, text: &str) -> bool {
         let Some(slot) = self.slots.get_mut(&id) else {
-            return;
+            return false;
         };
         let target = match (&room, &to) {
             (Some(room), None) => RoomName::new(room).map(Target::Room),
             (None, Some(account)) => AccountName::new(account).map(Target::Account),
-            _ => return,
+            _ => return false,
         };
         let name = slot.name.clone();
         let target = match target {
             Ok(target) => target,
             Err(why) => {
                 tracing::warn!(plugin = name.as_str(), %why, "it sends to what is no name");
-                return;
+                return false;
             }
         };
         if slot.says >= limits::SAYS {
@@ -100,7 +105,7 @@ impl Desk {
                     "it sends faster than entries are taken"
                 );
             }
-            return;
+            return false;
         }
         slot.says += 1;
         let token = self.next_id();
@@ -111,6 +116,16 @@ impl Desk {
             id: None,
             body: Body::text(text, None),
         })));
+        true
+    }
+
+    /// A helper counts the entries of which it has not heard what became of them: one less.
+    fn no_longer_waits(&mut self, seat: Option<SeatId>) {
+        let seat = seat.and_then(|seat| self.seats.get(&seat));
+        if let Some(Place::Helper(process)) = seat.map(|seat| &seat.place) {
+            process.put(|out| Down::Said.write(out));
+            self.dirty.push(Arc::clone(process));
+        }
     }
 
     /// One of the entries that a plugin sent was taken or refused.
@@ -119,11 +134,8 @@ impl Desk {
             return;
         };
         slot.says = slot.says.saturating_sub(1);
-        let seat = slot.seat.and_then(|seat| self.seats.get(&seat));
-        if let Some(Place::Helper(process)) = seat.map(|seat| &seat.place) {
-            process.put(|out| Down::Said.write(out));
-            self.dirty.push(Arc::clone(process));
-        }
+        let seat = slot.seat;
+        self.no_longer_waits(seat);
     }
 
     fn notice(&mut self, id: SlotId, to: NoticeTo, about: Option<Target>, text: String) {

@@ -1,6 +1,6 @@
 //! Looks through the folder, at the start and whenever something changes there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use crate::instance::lock;
 use crate::limits;
 use crate::settings::Settings;
 use crate::shared::Shared;
+use crate::slot::State;
 
 /// Where settings come from when they are read again.
 pub type SettingsSource = Box<dyn Fn() -> Result<BTreeMap<String, Settings>, String> + Send + Sync>;
@@ -39,12 +40,19 @@ struct Version {
     modified: (i64, i64),
 }
 
+/// Who may write something: mode, owner and group.
+type Guard = (u32, u32, u32);
+
 #[derive(Clone, Debug)]
 struct Seen {
     version: Version,
     since: Instant,
+    /// Of the file and its folder.
+    guards: [Guard; 2],
     /// It was brought in, or refused.
     done: bool,
+    /// Others had its name or its id, or all the room.
+    rival: bool,
     /// Under this name; `None` for one that can't have one.
     name: Option<PluginName>,
 }
@@ -75,7 +83,11 @@ impl Folder {
     pub(crate) fn forget(&self, name: Option<&str>) -> bool {
         let mut found = false;
         for (path, seen) in lock(&self.seen).iter_mut() {
-            if name.is_none_or(|name| name_of(path) == Some(name)) {
+            let is_it = |name: &str| match &seen.name {
+                Some(own) => own.as_str() == name,
+                None => name_of(path) == Some(name),
+            };
+            if name.is_none_or(is_it) {
                 seen.done = false;
                 found = true;
             }
@@ -87,6 +99,7 @@ impl Folder {
     /// left for later. Answers whether there is such a one.
     pub(crate) fn scan(&self, patient: bool) -> bool {
         let mut there = BTreeMap::new();
+        let around = fs::metadata(&self.path).map_or_else(|_| Guard::default(), |at| guard(&at));
         if let Ok(files) = fs::read_dir(&self.path) {
             for file in files.flatten() {
                 let path = file.path();
@@ -94,7 +107,7 @@ impl Folder {
                     continue;
                 }
                 if let Ok(about) = fs::metadata(&path) {
-                    there.insert(path, version(&about));
+                    there.insert(path, (version(&about), [guard(&about), around]));
                 }
             }
         }
@@ -102,6 +115,7 @@ impl Folder {
         let mut unsettled = false;
         let mut gone = Vec::new();
         let mut ready = Vec::new();
+        let runs = self.running();
         {
             let mut seen = lock(&self.seen);
             seen.retain(|path, seen| {
@@ -111,16 +125,26 @@ impl Folder {
                 }
                 stays
             });
-            for (path, version) in there {
+            for (path, (version, guards)) in there {
                 let known = seen.entry(path.clone()).or_insert_with(|| Seen {
                     version: version.clone(),
                     since: now,
+                    guards,
                     done: false,
+                    rival: false,
                     name: None,
                 });
-                if known.version != version {
+                let has_changed = known.version != version;
+                // Whoever was refused for that may have been put right.
+                let is_freed = known.guards != guards
+                    && known.name.as_ref().is_none_or(|name| !runs.contains(name));
+                if has_changed || is_freed {
                     known.version = version;
                     known.since = now;
+                    known.done = false;
+                }
+                known.guards = guards;
+                if known.rival && !gone.is_empty() {
                     known.done = false;
                 }
                 if known.done {
@@ -145,7 +169,37 @@ impl Folder {
             }
         }
         self.bring_in(ready);
+        if !patient {
+            self.name_the_missing();
+        }
         unsettled
+    }
+
+    /// Says which plugins are configured and are not there: a name may be misspelt, or the file comes later.
+    fn name_the_missing(&self) {
+        let known: HashSet<String> = self.shared.with(|desk| {
+            let slots = desk.slots.values();
+            slots.map(|slot| slot.name.as_str().to_owned()).collect()
+        });
+        for name in lock(&self.settings).keys() {
+            if !known.contains(name) {
+                let folder = self.path.display();
+                tracing::warn!(
+                    "[plugin.{name}] is configured, and no plugin of that name is in {folder}"
+                );
+            }
+        }
+    }
+
+    /// Those that run, or are on their way.
+    fn running(&self) -> HashSet<PluginName> {
+        self.shared.with(|desk| {
+            let slots = desk.slots.values();
+            slots
+                .filter(|slot| slot.is_asked() || slot.state == State::Loading)
+                .map(|slot| slot.name.clone())
+                .collect()
+        })
     }
 
     fn is_held(&self, name: &PluginName) -> bool {
@@ -161,7 +215,12 @@ impl Folder {
                     continue;
                 };
                 let settings = self.settings_of(name.as_str());
-                let work = move || self.shared.bring_in(&name, &path, settings);
+                let work = move || {
+                    let rival = self.shared.bring_in(&name, &path, settings);
+                    if let Some(seen) = lock(&self.seen).get_mut(&path) {
+                        seen.rival = rival;
+                    }
+                };
                 if let Err(error) = thread::Builder::new()
                     .name("plugin-load".to_owned())
                     .spawn_scoped(scope, work)
@@ -195,6 +254,9 @@ impl Folder {
                 path.display(),
                 other.display()
             );
+            if let Some(seen) = seen.get_mut(path) {
+                seen.rival = true;
+            }
             return None;
         }
         if let Some(seen) = seen.get_mut(path) {
@@ -290,6 +352,10 @@ impl Eyes {
             .then_some(number);
         self.watched.is_some()
     }
+}
+
+fn guard(about: &fs::Metadata) -> Guard {
+    (about.mode(), about.uid(), about.gid())
 }
 
 fn version(about: &fs::Metadata) -> Version {

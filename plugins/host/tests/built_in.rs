@@ -1,10 +1,10 @@
 //! Plugins that a program brings with it: the same contract, without any file.
 
+mod elsewhere;
+
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::future::Future;
-use std::io;
-use std::os::unix::net::UnixStream;
 use std::ptr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 
 use chat_engine::adapter::MemoryStore;
 use chat_engine::port::{
-    self, Ask, AskPlace, BoxFuture, EntryAsk, FromHooks, HookSet, Hooks, LogView, Question, Reader,
-    Workplace,
+    self, Ask, AskPlace, EntryAsk, FromHooks, HookSet, Hooks, LogView, Question,
 };
 use chat_engine::{
     AccountId, AccountName, Body, Client, ClientConfig, Command, Content, ConversationId, Event,
@@ -22,6 +21,8 @@ use chat_engine::{
 use chat_plugin::abi;
 use chat_plugin::{Hook, Plugin, Setup, Verdict, capability, declare};
 use chat_plugins::{BuiltIn, Plugins, PluginsConfig, Settings};
+
+use elsewhere::Elsewhere;
 
 const ALL: u64 = capability::READ_TEXT | capability::MODIFY | capability::REJECT;
 
@@ -389,28 +390,6 @@ fn talk_with<F: Future<Output = ()>>(
         server.drain().await;
         serving.await;
     });
-}
-
-/// Where there is no server, and no thread that may be kept.
-#[derive(Debug)]
-struct Elsewhere;
-
-impl Workplace for Elsewhere {
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        smol::spawn(task).detach();
-    }
-
-    fn reader(&self, _: UnixStream) -> io::Result<Reader> {
-        Err(io::Error::other("no file is loaded, so there is no helper"))
-    }
-
-    fn may_keep(&self) -> bool {
-        false
-    }
-
-    fn replace(&self) {}
-
-    fn give_back(&self) {}
 }
 
 async fn login(server: &Server, name: &str) -> Result<Client, String> {
