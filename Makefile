@@ -46,6 +46,8 @@ HEADERS := include/chat.h include/chat.hpp include/chat_plugin.h
 # The directories in a file that may be moved are relative to it.
 relative = $(shell realpath -m --relative-to=$(1) $(2))
 
+SMALL := $(if $(filter dev,$(PROFILE)),,--config 'profile.$(PROFILE).package.chat-plugins.opt-level="s"')
+
 .PHONY: all library install install-strip uninstall examples abi clean FORCE
 all: library
 
@@ -53,8 +55,11 @@ library: $(CAPI)/libchat.a $(CAPI)/pkgconfig/chat.pc
 
 # One crate type less than in ffi/Cargo.toml: with `rlib` among them there is no link-time optimization. All of it
 # at once makes the library a twentieth smaller than piece by piece, as the profile has it for programs.
+#
+# The plugin host is made small for the library and fast for chat-cli: a program has few plugins, a server may ask
+# them about every entry.
 $(OUT)/libchat.so: FORCE
-	$(CARGO) rustc --locked --profile $(PROFILE) -p chat-ffi --lib --crate-type cdylib,staticlib \
+	$(CARGO) rustc --locked --profile $(PROFILE) $(SMALL) -p chat-ffi --lib --crate-type cdylib,staticlib \
 		$(if $(filter dev,$(PROFILE)),,-- -C lto=fat)
 	@# Programs that are linked in the build tree ask for this name when they start.
 	ln -sf libchat.so $(OUT)/$(SONAME)
