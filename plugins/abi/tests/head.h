@@ -62,9 +62,10 @@
  * log at least once and in order, over restarts and new versions; the other observers are best effort and
  * count in `dropped` what they missed.
  *
- * Threads: the server calls one function of an instance at a time, so a plugin needs no locks unless it
- * starts threads. By default a plugin runs in a process of its own, which the server starts again when it
- * crashes: never keep in memory what must not be lost, see "chat.kv/1".
+ * Threads: the server calls one function of an instance at a time, on whatever thread, so a plugin needs no
+ * locks unless it starts threads, and keeps nothing in thread-local variables. By default a plugin runs in a
+ * process of its own, which the server starts again when it crashes: never keep in memory what must not be
+ * lost, see "chat.kv/1".
  *
  * Nothing is freed across the border: what the server gives belongs to the server, what a plugin gives is
  * copied before the call returns.
