@@ -13,7 +13,7 @@ use crate::frame::Down;
 use crate::instance::lock;
 use crate::limits;
 use crate::shared::Shared;
-use crate::slot::{Call, Place, SeatId, Slot, SlotId, What};
+use crate::slot::{Call, Place, SeatId, Slot, SlotId, State, What};
 
 impl Shared {
     pub(crate) fn start_clock(self: &Arc<Self>) -> std::io::Result<()> {
@@ -179,10 +179,35 @@ impl Shared {
                 self.start_worker();
             }
             desk.count_error(id);
-            desk.trip(id, why);
+            self.give_seat_up(desk, seat_id, id, why);
             return;
         }
         self.lost(desk, seat_id, id, &why);
+    }
+
+    /// An instance in this process is stuck for ever. While another takes its place, or was to take it, the
+    /// better one of the two stays; alone, the plugin is stopped.
+    fn give_seat_up(&self, desk: &mut Desk, seat_id: SeatId, id: SlotId, why: String) {
+        let Some(slot) = desk.slots.get_mut(&id) else {
+            return;
+        };
+        match slot.coming.as_ref().map(|coming| coming.seat) {
+            Some(coming) if coming == seat_id => self.keep_old(desk, id, &why),
+            Some(_) if slot.seat == Some(seat_id) => {
+                let name = slot.name.as_str();
+                tracing::error!(plugin = name, "{why}; the new version starts afresh");
+                // What was asked of it waits for the new one.
+                slot.seat = None;
+                slot.state = State::Restarting;
+                slot.restart_at = None;
+                let coming = slot.coming.take();
+                desk.end_seat(seat_id, true);
+                if let Some(coming) = coming {
+                    self.take_seat(desk, id, coming);
+                }
+            }
+            _ => desk.trip(id, why),
+        }
     }
 
     fn check_timers(self: &Arc<Self>, desk: &mut Desk, second: &mut Instant) {
