@@ -8,7 +8,7 @@ use std::time::Instant;
 use chat_plugin_abi as abi;
 
 use crate::desk::Desk;
-use crate::disk::{Change, Chore, Cursor};
+use crate::disk::{Change, Chore};
 use crate::frame::Start;
 use crate::launch::{Launched, launch};
 use crate::limits;
@@ -219,10 +219,15 @@ impl Shared {
                     observer.run = Some(cursor.run);
                     observer.pos = cursor.pos;
                     observer.sent = cursor.pos;
+                    // After a crash it may have seen all that there is.
+                    observer.again = cursor.again.unwrap_or(u64::MAX);
                 }
                 slot.observer = Some(observer);
             }
-            (Some(_), false) => slot.observer = None,
+            (Some(observer), false) => {
+                slot.cursor = observer.cursor(true);
+                slot.observer = None;
+            }
             _ => {}
         }
         slot.about = coming.about;
@@ -391,10 +396,11 @@ impl Shared {
         let name = slot.name.as_str().to_owned();
         tracing::info!(plugin = name, "stopped: its file is gone");
         let seat = slot.seat.take();
-        if let Some(coming) = slot.coming.take() {
+        let coming = slot.coming.take();
+        let changes = slot.take_changes(true);
+        if let Some(coming) = coming {
             desk.end_seat(coming.seat, true);
         }
-        let changes: Vec<Change> = desk.take_changes();
         if let Some(seat) = seat
             && let Some(seat) = desk.seats.get_mut(&seat)
         {
@@ -442,18 +448,18 @@ impl Desk {
         behind
     }
 
-    /// What is to be written.
-    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+    /// What is to be written. `ends`: nothing is shown to anybody any more.
+    pub(crate) fn take_changes(&mut self, ends: bool) -> Vec<Change> {
         self.slots
             .values_mut()
-            .flat_map(Slot::take_changes)
+            .flat_map(|slot| slot.take_changes(ends))
             .collect()
     }
 }
 
 impl Slot {
     /// What is to be written of this one.
-    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+    pub(crate) fn take_changes(&mut self, ends: bool) -> Vec<Change> {
         let mut changes = Vec::new();
         let name = self.name.as_str().to_owned();
         if std::mem::take(&mut self.values_changed) {
@@ -463,13 +469,9 @@ impl Slot {
             });
         }
         if let Some(observer) = &mut self.observer
-            && let Some(run) = observer.run
-            && std::mem::take(&mut observer.changed)
+            && (std::mem::take(&mut observer.changed) || (ends && observer.begun))
+            && let Some(cursor) = observer.cursor(ends)
         {
-            let cursor = Cursor {
-                run,
-                pos: observer.pos,
-            };
             changes.push(Change::Cursor { name, cursor });
         }
         changes

@@ -66,7 +66,7 @@ impl Shared {
             desk.clock_rests = false;
             let save = saved.elapsed() >= limits::SAVE_EVERY;
             let changes = if save {
-                desk.take_changes()
+                desk.take_changes(false)
             } else {
                 Vec::new()
             };

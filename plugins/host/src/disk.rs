@@ -58,6 +58,10 @@ pub(crate) enum Chore {
 pub(crate) struct Cursor {
     pub(crate) run: u64,
     pub(crate) pos: u64,
+    /// Up to here it may have been shown entries. `None` while it is at work, and so after a crash: nobody
+    /// knows then.
+    #[serde(default)]
+    pub(crate) again: Option<u64>,
 }
 
 impl Disk {
@@ -278,4 +282,15 @@ fn nonce() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_of_before_is_read_and_says_not_what_was_shown() {
+        let cursor: Cursor = serde_json::from_str(r#"{"run":7,"pos":9}"#).unwrap();
+        assert_eq!((cursor.run, cursor.pos, cursor.again), (7, 9, None));
+    }
 }

@@ -635,7 +635,7 @@ impl Shared {
                 desk.seats.keys().any(|id| processes.contains_key(id))
             })
             .unwrap_or_else(PoisonError::into_inner);
-        let changes = desk.take_changes();
+        let changes = desk.take_changes(true);
         desk.slots.clear();
         desk.seats.clear();
         drop(desk);

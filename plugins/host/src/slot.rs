@@ -233,6 +233,8 @@ pub(crate) struct Observer {
     pub(crate) open: VecDeque<(u64, bool)>,
     /// Up to here it may have been seen before.
     pub(crate) again: u64,
+    /// The disk says that it is at work. Before that, nothing is shown.
+    pub(crate) begun: bool,
     /// The end of the log when it was last read.
     pub(crate) end: u64,
     /// What the log was said to have grown when it was last read to its end.
@@ -282,6 +284,15 @@ impl Observer {
             self.changed = true;
             self.open.pop_front();
         }
+    }
+
+    /// Where it is, for the disk. `ends`: it is shown nothing more.
+    pub(crate) fn cursor(&self, ends: bool) -> Option<Cursor> {
+        Some(Cursor {
+            run: self.run?,
+            pos: self.pos,
+            again: ends.then(|| self.again.max(self.sent)),
+        })
     }
 
     /// What was handed out and not answered is to be handed out again.
