@@ -327,7 +327,6 @@ fn notices_that_are_too_many_do_not_fill_the_log() {
 
 /// The same for entries.
 #[test]
-#[ignore = "each entry that is refused is a line: plugins/host/src/plugins.rs, `said`"]
 fn entries_that_are_too_many_do_not_fill_the_log() {
     assert!(lines_after("say it again") < 1000);
 }

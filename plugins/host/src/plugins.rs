@@ -402,7 +402,7 @@ impl Hooks for Plugins {
                     News::Disconnect { .. } => {
                         tell(desk, abi::CHAT_HOOK_DISCONNECT_POST, one, false);
                     }
-                    News::Said { plugin, result, .. } => said(desk, plugin, result.as_ref().err()),
+                    News::Said { plugin, result, .. } => desk.said(plugin, result.as_ref().err()),
                 }
             }
         });
@@ -459,15 +459,6 @@ impl Hooks for Plugins {
 fn tell(desk: &mut Desk, hook: u32, news: &News, changed: bool) {
     if let Some(shown) = ask::news(news, changed) {
         desk.tell(hook, &Arc::new(shown));
-    }
-}
-
-fn said(desk: &mut Desk, plugin: &PluginName, refused: Option<&Refusal>) {
-    if let Some(id) = desk.find(plugin) {
-        if let Some(refusal) = refused {
-            tracing::warn!(plugin = plugin.as_str(), %refusal, "what it sent was refused");
-        }
-        desk.said(id);
     }
 }
 

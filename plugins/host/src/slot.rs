@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use chat_engine::Code;
 use chat_engine::port::PluginName;
 use chat_plugin_abi as abi;
 
@@ -56,6 +57,8 @@ pub(crate) struct Slot {
     pub(crate) news: usize,
     pub(crate) dropped: u64,
     pub(crate) says: usize,
+    /// Kinds of refusals of what it sent, and when the last of each was.
+    pub(crate) refusals: Vec<(Code, Instant)>,
     pub(crate) log_lines: (Instant, u32),
     /// What it was warned about once.
     pub(crate) warned: u64,
@@ -354,6 +357,7 @@ impl Slot {
             news: 0,
             dropped: 0,
             says: 0,
+            refusals: Vec::new(),
             log_lines: (now, 0),
             warned: 0,
         }

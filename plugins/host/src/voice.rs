@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat_engine::port::{FromHooks, NoticeOut, NoticeTo, Say};
-use chat_engine::{AccountName, Body, RoomName, Target};
+use chat_engine::port::{FromHooks, NoticeOut, NoticeTo, PluginName, Say};
+use chat_engine::{AccountName, Body, Code, Refusal, RoomName, Target};
 use chat_plugin_abi as abi;
 
 use crate::chain::Caller;
@@ -129,10 +129,18 @@ impl Desk {
     }
 
     /// One of the entries that a plugin sent was taken or refused.
-    pub(crate) fn said(&mut self, id: SlotId) {
-        let Some(slot) = self.slots.get_mut(&id) else {
+    pub(crate) fn said(&mut self, plugin: &PluginName, refused: Option<&Refusal>) {
+        let id = self.find(plugin);
+        let Some(slot) = id.and_then(|id| self.slots.get_mut(&id)) else {
             return;
         };
+        if let Some(refusal) = refused.filter(|refusal| slot.is_news(refusal.code)) {
+            tracing::warn!(
+                plugin = plugin.as_str(),
+                %refusal,
+                "what it sent was refused; more of that is not told while it goes on"
+            );
+        }
         slot.says = slot.says.saturating_sub(1);
         let seat = slot.seat;
         self.no_longer_waits(seat);
@@ -172,6 +180,24 @@ impl Desk {
             }
             _ => None,
         }
+    }
+}
+
+impl Slot {
+    /// Whether a refusal is to be told: a plugin must not fill the log by what is not even said.
+    fn is_news(&mut self, code: Code) -> bool {
+        let now = Instant::now();
+        self.refusals
+            .retain(|(_, last)| now.duration_since(*last) < limits::REFUSALS_REST);
+        let known = self.refusals.iter_mut().find(|(known, _)| *known == code);
+        match known {
+            Some((_, last)) => *last = now,
+            None => {
+                self.refusals.push((code, now));
+                return true;
+            }
+        }
+        false
     }
 }
 
