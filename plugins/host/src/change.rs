@@ -91,7 +91,7 @@ impl Shared {
         desk.tell_commands(seat_id);
         for up in early {
             if let crate::frame::Up::Wish(wish) = up {
-                desk.wish(Some(seat_id), id, wish);
+                desk.wish(seat_id, id, wish);
             }
         }
     }

@@ -402,7 +402,11 @@ impl Hooks for Plugins {
                     News::Disconnect { .. } => {
                         tell(desk, abi::CHAT_HOOK_DISCONNECT_POST, one, false);
                     }
-                    News::Said { plugin, result, .. } => desk.said(plugin, result.as_ref().err()),
+                    News::Said {
+                        plugin,
+                        token,
+                        result,
+                    } => desk.said(plugin, *token, result.as_ref().err()),
                 }
             }
         });

@@ -4,7 +4,6 @@ use chat_plugin_abi as abi;
 
 use crate::frame::{Answer, Wish};
 use crate::instance::Services;
-use crate::limits;
 use crate::shared::Shared;
 use crate::slot::{SeatId, SlotId};
 
@@ -22,14 +21,11 @@ impl Services for LocalWishes {
         };
         shared.with(|desk| {
             if let Wish::Send { .. } = &wish
-                && desk
-                    .slots
-                    .get(&self.slot)
-                    .is_some_and(|slot| slot.says >= limits::SAYS)
+                && desk.has_said_enough(self.seat)
             {
                 return abi::CHAT_FULL;
             }
-            desk.wish(Some(self.seat), self.slot, wish);
+            desk.wish(self.seat, self.slot, wish);
             abi::CHAT_OK
         })
     }

@@ -502,7 +502,7 @@ impl Shared {
             Up::Wish(wish) => {
                 // A log line tells why somebody died, also late.
                 if desk.seats.contains_key(&seat) || matches!(wish, Wish::Log { .. }) {
-                    desk.wish(Some(seat), slot, wish);
+                    desk.wish(seat, slot, wish);
                 }
                 true
             }

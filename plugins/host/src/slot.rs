@@ -56,7 +56,6 @@ pub(crate) struct Slot {
     /// News that wait for it, and those dropped since the last that it got.
     pub(crate) news: usize,
     pub(crate) dropped: u64,
-    pub(crate) says: usize,
     /// Kinds of refusals of what it sent, and when the last of each was.
     pub(crate) refusals: Vec<(Code, Instant)>,
     pub(crate) log_lines: (Instant, u32),
@@ -356,7 +355,6 @@ impl Slot {
             observer: None,
             news: 0,
             dropped: 0,
-            says: 0,
             refusals: Vec::new(),
             log_lines: (now, 0),
             warned: 0,

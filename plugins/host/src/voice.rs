@@ -15,15 +15,15 @@ use crate::shown::Field;
 use crate::slot::{Place, SeatId, Slot, SlotId, What};
 
 impl Desk {
-    pub(crate) fn wish(&mut self, seat_id: Option<SeatId>, id: SlotId, wish: Wish) {
+    pub(crate) fn wish(&mut self, seat_id: SeatId, id: SlotId, wish: Wish) {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
         match wish {
             Wish::Log { level, text } => log(slot, level, &text),
             Wish::Send { room, to, text } => {
-                if !self.say(id, room, to, &text) {
-                    self.no_longer_waits(seat_id);
+                if !self.say(seat_id, id, room, to, &text) {
+                    self.make_room(seat_id);
                 }
             }
             Wish::Tell {
@@ -80,7 +80,15 @@ impl Desk {
     }
 
     /// Says whether the engine will tell what became of it.
-    fn say(&mut self, id: SlotId, room: Option<String>, to: Option<String>, text: &str) -> bool {
+    fn say(
+        &mut self,
+        seat: SeatId,
+        id: SlotId,
+        room: Option<String>,
+        to: Option<String>,
+        text: &str,
+    ) -> bool {
+        let is_full = self.has_said_enough(seat);
         let Some(slot) = self.slots.get_mut(&id) else {
             return false;
         };
@@ -97,7 +105,7 @@ impl Desk {
                 return false;
             }
         };
-        if slot.says >= limits::SAYS {
+        if is_full {
             slot.stats.dropped += 1;
             if slot.first_time(8) {
                 tracing::warn!(
@@ -107,8 +115,9 @@ impl Desk {
             }
             return false;
         }
-        slot.says += 1;
         let token = self.next_id();
+        self.says.insert(token, seat);
+        *self.waits.entry(seat).or_default() += 1;
         self.out.push(FromHooks::Say(Box::new(Say {
             plugin: name,
             token,
@@ -119,9 +128,27 @@ impl Desk {
         true
     }
 
-    /// A helper counts the entries of which it has not heard what became of them: one less.
-    fn no_longer_waits(&mut self, seat: Option<SeatId>) {
-        let seat = seat.and_then(|seat| self.seats.get(&seat));
+    /// Whether as much of an instance waits for the engine as may.
+    pub(crate) fn has_said_enough(&self, seat: SeatId) -> bool {
+        self.waits
+            .get(&seat)
+            .is_some_and(|waits| *waits >= limits::SAYS)
+    }
+
+    /// One thing that an instance said waits no more.
+    fn heard(&mut self, seat: SeatId) {
+        if let Some(waits) = self.waits.get_mut(&seat) {
+            *waits = waits.saturating_sub(1);
+            if *waits == 0 {
+                self.waits.remove(&seat);
+            }
+        }
+        self.make_room(seat);
+    }
+
+    /// A helper counts what it said and has not heard of: one less.
+    fn make_room(&mut self, seat: SeatId) {
+        let seat = self.seats.get(&seat);
         if let Some(Place::Helper(process)) = seat.map(|seat| &seat.place) {
             process.put(|out| Down::Said.write(out));
             self.dirty.push(Arc::clone(process));
@@ -129,7 +156,11 @@ impl Desk {
     }
 
     /// One of the entries that a plugin sent was taken or refused.
-    pub(crate) fn said(&mut self, plugin: &PluginName, refused: Option<&Refusal>) {
+    pub(crate) fn said(&mut self, plugin: &PluginName, token: u64, refused: Option<&Refusal>) {
+        // The plugin may have another instance now, which has sent none of it.
+        if let Some(seat) = self.says.remove(&token) {
+            self.heard(seat);
+        }
         let id = self.find(plugin);
         let Some(slot) = id.and_then(|id| self.slots.get_mut(&id)) else {
             return;
@@ -141,9 +172,6 @@ impl Desk {
                 "what it sent was refused; more of that is not told while it goes on"
             );
         }
-        slot.says = slot.says.saturating_sub(1);
-        let seat = slot.seat;
-        self.no_longer_waits(seat);
     }
 
     fn notice(&mut self, id: SlotId, to: NoticeTo, about: Option<Target>, text: String) {
@@ -159,8 +187,8 @@ impl Desk {
     }
 
     /// Who sent what a call is about, and where.
-    fn caller(&self, seat: Option<SeatId>, call: u64) -> Option<(NoticeTo, Option<Target>)> {
-        let seat = self.seats.get(&seat?)?;
+    fn caller(&self, seat: SeatId, call: u64) -> Option<(NoticeTo, Option<Target>)> {
+        let seat = self.seats.get(&seat)?;
         let waiting = seat.queue.iter().find(|waiting| waiting.id == call);
         let call = waiting.or_else(|| seat.deferred.get(&call))?;
         match &call.what {
@@ -234,4 +262,41 @@ pub(crate) fn printable(text: &str) -> String {
         .chars()
         .map(|sign| if odd(sign) { '\u{fffd}' } else { sign })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+    use crate::slot::Source;
+
+    /// What an instance sent before it was replaced takes no room from the next, and makes it none.
+    #[test]
+    fn who_sent_an_entry_hears_what_became_of_it() {
+        let plugin = PluginName::new("talker").unwrap();
+        let mut desk = Desk::default();
+        let slot = Slot::new(plugin.clone(), Settings::default(), Source::Static);
+        desk.slots.insert(1, slot);
+        let say = |desk: &mut Desk, seat: SeatId| {
+            let (room, to) = (Some("lobby".to_owned()), None);
+            let text = "again".to_owned();
+            desk.wish(seat, 1, Wish::Send { room, to, text });
+            match desk.out.last() {
+                Some(FromHooks::Say(say)) => say.token,
+                other => unreachable!("{other:?}"),
+            }
+        };
+        let first = say(&mut desk, 10);
+        for _ in 1..limits::SAYS {
+            say(&mut desk, 10);
+        }
+        let second = say(&mut desk, 11);
+        assert_eq!(desk.waits, [(10, limits::SAYS), (11, 1)].into());
+        desk.said(&plugin, first, None);
+        assert_eq!(desk.waits, [(10, limits::SAYS - 1), (11, 1)].into());
+        desk.said(&plugin, second, Some(&Code::SlowDown.into()));
+        // Once more is nothing new.
+        desk.said(&plugin, second, None);
+        assert_eq!(desk.waits, [(10, limits::SAYS - 1)].into());
+    }
 }
