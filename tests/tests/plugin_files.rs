@@ -156,7 +156,6 @@ fn a_reload_that_does_not_help_says_why() {
 
 /// An operator who reads the list has not read the log.
 #[test]
-#[ignore = "it points to the log: plugins/host/src/instance.rs, `init`, does not know what was logged"]
 fn the_list_says_why_a_plugin_refused_to_start() {
     let plugins = Plugins::configured("");
     plugins.add_file(&plugins.hostile("refuses", &["REFUSE"]));
@@ -165,6 +164,17 @@ fn the_list_says_why_a_plugin_refused_to_start() {
     assert!(
         why.to_string().contains("the key `colour` is missing"),
         "{why}"
+    );
+    // So does a look at the file.
+    let file = plugins.folder().join("refuses.so");
+    let checked = check(&server, &file);
+    assert_eq!(checked.code, 1);
+    assert!(
+        checked
+            .errors
+            .contains("refused: the key `colour` is missing"),
+        "{}",
+        checked.errors
     );
 }
 

@@ -330,6 +330,36 @@ fn whoever_is_waited_for_may_answer_later() {
     smol::block_on(plugins.close());
 }
 
+/// Does not start.
+struct Unwilling;
+
+impl Plugin for Unwilling {
+    fn init(setup: &mut Setup<'_, Self>) -> Result<Self, String> {
+        setup.host().log(chat_plugin::Level::Warn, "nothing is set");
+        setup.host().log(chat_plugin::Level::Info, "good bye");
+        match setup.host().config("says") {
+            Some(why) => Err(why),
+            None => Err("the key `says` is missing".to_owned()),
+        }
+    }
+}
+
+static UNWILLING: abi::chat_plugin = declare!(Unwilling, id: "org.example.unwilling", name: "Unwilling",
+    version: "1", license: "MIT", capabilities: 0);
+
+#[test]
+fn the_list_says_why_a_plugin_did_not_start() {
+    let plugins = begun(&[("unwilling", &UNWILLING, "{}")]);
+    let item = &plugins.list()[0];
+    assert_eq!(item.state, "refused");
+    assert!(
+        item.why.contains("the key `says` is missing"),
+        "{}",
+        item.why
+    );
+    smol::block_on(plugins.close());
+}
+
 fn login() -> Question {
     Question::Login(Arc::new(LoginAsk {
         link: LinkId(7),
@@ -340,6 +370,14 @@ fn login() -> Question {
 }
 
 fn with(all: &[(&str, &'static abi::chat_plugin, &str)]) -> Arc<Plugins> {
+    let plugins = begun(all);
+    for item in plugins.list() {
+        assert_eq!(item.state, "running", "{item:?}");
+    }
+    plugins
+}
+
+fn begun(all: &[(&str, &'static abi::chat_plugin, &str)]) -> Arc<Plugins> {
     let settings = |json: &str| {
         let value: serde_json::Value = serde_json::from_str(json).unwrap();
         Settings::read(value.as_object().unwrap()).unwrap()
@@ -359,9 +397,6 @@ fn with(all: &[(&str, &'static abi::chat_plugin, &str)]) -> Arc<Plugins> {
     let working = Arc::clone(&plugins).run(log, Arc::new(Elsewhere));
     smol::spawn(working).detach();
     plugins.subscriptions();
-    for item in plugins.list() {
-        assert_eq!(item.state, "running", "{item:?}");
-    }
     plugins
 }
 
