@@ -20,9 +20,7 @@ impl Services for LocalWishes {
             return abi::CHAT_RETIRED;
         };
         shared.with(|desk| {
-            if let Wish::Send { .. } = &wish
-                && desk.has_said_enough(self.seat)
-            {
+            if wish.is_said() && desk.has_said_enough(self.seat) {
                 return abi::CHAT_FULL;
             }
             desk.wish(self.seat, self.slot, wish);

@@ -39,7 +39,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Condvar,
     pub(crate) idle: AtomicUsize,
     workers: AtomicUsize,
-    outbox: Mutex<Vec<FromHooks>>,
+    outbox: Mutex<Outbox>,
     arrivals: Mutex<Arrivals>,
     pub(crate) said: Event,
     /// The log has grown: observers have something to read, by and by.
@@ -62,6 +62,14 @@ pub(crate) struct Inbox {
     /// There are calls at the desk for a worker.
     kick: bool,
     pub(crate) caller: Caller,
+}
+
+/// What the engine is to take.
+#[derive(Debug, Default)]
+struct Outbox {
+    out: Vec<FromHooks>,
+    /// Whose the notices among it are.
+    told: Vec<SeatId>,
 }
 
 /// What the hub's thread needs to take questions apart. Kept, as making it anew for each batch would show.
@@ -125,7 +133,9 @@ impl Shared {
         // The desk keeps what held them.
         let speaks = !desk.out.is_empty();
         if speaks {
-            lock(&self.outbox).append(&mut desk.out);
+            let mut outbox = lock(&self.outbox);
+            outbox.out.append(&mut desk.out);
+            outbox.told.append(&mut desk.told);
         }
         let urgent = std::mem::take(&mut desk.wake_observers);
         let chores = std::mem::take(&mut desk.chores);
@@ -159,7 +169,11 @@ impl Shared {
 
     /// What the engine is to hear.
     pub(crate) fn take_out(&self) -> Vec<FromHooks> {
-        std::mem::take(&mut lock(&self.outbox))
+        let Outbox { out, told } = std::mem::take(&mut *lock(&self.outbox));
+        if !told.is_empty() {
+            self.with(|desk| told.into_iter().for_each(|seat| desk.heard(seat)));
+        }
+        out
     }
 
     /// Questions of the engine. On its thread they are written down, and sent where a helper is to answer;

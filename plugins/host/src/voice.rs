@@ -32,15 +32,13 @@ impl Desk {
                 text,
             } => {
                 let room = room.and_then(|room| RoomName::new(&room).ok());
-                let about = room.map(Target::Room);
-                if let Ok(account) = AccountName::new(&account) {
-                    self.notice(id, NoticeTo::Account(account), about, text);
-                }
+                let to = AccountName::new(&account).map(NoticeTo::Account);
+                let to = to.ok().map(|to| (to, room.map(Target::Room)));
+                self.notice(seat_id, id, to, text);
             }
             Wish::Reply { call, text } => {
-                if let Some((to, about)) = self.caller(seat_id, call) {
-                    self.notice(id, to, about, text);
-                }
+                let to = self.caller(seat_id, call);
+                self.notice(seat_id, id, to, text);
             }
             Wish::Keep { key, value } => {
                 slot.values_changed = true;
@@ -88,7 +86,6 @@ impl Desk {
         to: Option<String>,
         text: &str,
     ) -> bool {
-        let is_full = self.has_said_enough(seat);
         let Some(slot) = self.slots.get_mut(&id) else {
             return false;
         };
@@ -105,19 +102,11 @@ impl Desk {
                 return false;
             }
         };
-        if is_full {
-            slot.stats.dropped += 1;
-            if slot.first_time(8) {
-                tracing::warn!(
-                    plugin = name.as_str(),
-                    "it sends faster than entries are taken"
-                );
-            }
+        if !self.takes_room(seat, id) {
             return false;
         }
         let token = self.next_id();
         self.says.insert(token, seat);
-        *self.waits.entry(seat).or_default() += 1;
         self.out.push(FromHooks::Say(Box::new(Say {
             plugin: name,
             token,
@@ -128,6 +117,22 @@ impl Desk {
         true
     }
 
+    /// One more thing waits for the engine, if there is room for it. A helper that counts knows that there is.
+    fn takes_room(&mut self, seat: SeatId, id: SlotId) -> bool {
+        if !self.has_said_enough(seat) {
+            *self.waits.entry(seat).or_default() += 1;
+            return true;
+        }
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.stats.dropped += 1;
+            if slot.first_time(8) {
+                let plugin = slot.name.as_str();
+                tracing::warn!(plugin, "it says more than is taken");
+            }
+        }
+        false
+    }
+
     /// Whether as much of an instance waits for the engine as may.
     pub(crate) fn has_said_enough(&self, seat: SeatId) -> bool {
         self.waits
@@ -136,7 +141,7 @@ impl Desk {
     }
 
     /// One thing that an instance said waits no more.
-    fn heard(&mut self, seat: SeatId) {
+    pub(crate) fn heard(&mut self, seat: SeatId) {
         if let Some(waits) = self.waits.get_mut(&seat) {
             *waits = waits.saturating_sub(1);
             if *waits == 0 {
@@ -174,12 +179,24 @@ impl Desk {
         }
     }
 
-    fn notice(&mut self, id: SlotId, to: NoticeTo, about: Option<Target>, text: String) {
-        let Some(slot) = self.slots.get(&id) else {
-            return;
+    /// Tells somebody something, about a place; nobody where there is nobody any more.
+    fn notice(
+        &mut self,
+        seat: SeatId,
+        id: SlotId,
+        to: Option<(NoticeTo, Option<Target>)>,
+        text: String,
+    ) {
+        let plugin = self.slots.get(&id).map(|slot| slot.name.clone());
+        let (Some(plugin), Some((to, about))) = (plugin, to) else {
+            return self.make_room(seat);
         };
+        if !self.takes_room(seat, id) {
+            return self.make_room(seat);
+        }
+        self.told.push(seat);
         self.out.push(FromHooks::Notice(Box::new(NoticeOut {
-            plugin: slot.name.clone(),
+            plugin,
             to,
             text,
             about,

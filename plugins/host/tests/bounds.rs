@@ -88,6 +88,64 @@ fn who_sends_more_than_is_taken_is_told_and_goes_on_when_there_is_room() {
     smol::block_on(plugins.close());
 }
 
+static TOLD: AtomicU64 = AtomicU64::new(0);
+
+/// Tells as much as it may.
+struct Teller;
+
+impl Plugin for Teller {
+    fn init(setup: &mut Setup<'_, Self>) -> Result<Self, String> {
+        setup.entry(0, Self::entry)?;
+        Ok(Self)
+    }
+}
+
+impl Teller {
+    fn entry(&mut self, event: &Event<'_>) -> Verdict {
+        let mut taken = 0;
+        let end = loop {
+            match event.reply("again") {
+                Ok(()) if taken < 100_000 => taken += 1,
+                Ok(()) => break None,
+                Err(failed) => break Some(failed),
+            }
+        };
+        TOLD.store(taken, Ordering::Release);
+        Verdict::reject(format!("{}", end == Some(Failed::Full)))
+    }
+}
+
+static TELLER: abi::chat_plugin = declare!(Teller, id: "org.example.teller", name: "Teller",
+    version: "1", license: "MIT", capabilities: capability::READ_TEXT | capability::REJECT | capability::NOTICE);
+
+/// The same for notices, until the engine has taken them.
+#[test]
+fn who_tells_more_than_is_taken_is_told_and_goes_on_when_there_is_room() {
+    let plugins = with(&[("teller", &TELLER, "{}")]);
+    for ticket in 1..4 {
+        plugins.ask(vec![entry(ticket, room(), "tell")]);
+        // Meanwhile nobody takes anything.
+        while TOLD.load(Ordering::Acquire) == 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(TOLD.swap(0, Ordering::AcqRel), 256);
+        let (mut notices, mut verdict) = (0, None);
+        while verdict.is_none() {
+            for one in smol::block_on(plugins.next()) {
+                match one {
+                    FromHooks::Notice(_) => notices += 1,
+                    FromHooks::Verdict(_, one) => verdict = Some(one),
+                    _ => {}
+                }
+            }
+        }
+        assert_eq!(verdict, Some(port::Verdict::Reject("true".to_owned())));
+        assert_eq!(notices, 256);
+    }
+    assert_eq!(plugins.list()[0].dropped, 0);
+    smol::block_on(plugins.close());
+}
+
 static GATE: Mutex<Option<Receiver<()>>> = Mutex::new(None);
 static SHOWN: AtomicU64 = AtomicU64::new(0);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
