@@ -416,10 +416,6 @@ impl Shared {
         desk.chores.push(Chore::Clear(name.clone()));
         desk.chores.push(Chore::Tidy(name));
     }
-
-    pub(crate) fn clear_suspicions(&self) {
-        self.disk.clear_old();
-    }
 }
 
 impl Desk {

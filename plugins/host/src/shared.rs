@@ -18,7 +18,7 @@ use futures_lite::AsyncReadExt;
 
 use crate::ask::{Asking, asking};
 use crate::desk::Desk;
-use crate::disk::Disk;
+use crate::disk::{Chore, Disk};
 use crate::frame::{Answer, Frames, Up, Wish};
 use crate::instance::{Outcome, lock};
 use crate::launch::{Process, how};
@@ -138,7 +138,10 @@ impl Shared {
             outbox.told.append(&mut desk.told);
         }
         let urgent = std::mem::take(&mut desk.wake_observers);
-        let chores = std::mem::take(&mut desk.chores);
+        let works = !desk.chores.is_empty();
+        if works {
+            self.disk.line_up(desk.chores.drain(..));
+        }
         let runnable = !desk.runnable.is_empty() && self.idle.load(Ordering::Acquire) > 0;
         let prompt = !desk.prompt.is_empty();
         // A clock that ticks sees for itself.
@@ -150,8 +153,8 @@ impl Shared {
         for process in &dirty {
             process.flush();
         }
-        for chore in &chores {
-            self.disk.do_chore(chore);
+        if works {
+            self.disk.work();
         }
         if urgent {
             self.urgent.notify(usize::MAX);
@@ -622,7 +625,7 @@ impl Shared {
         self.clock.notify_all();
         self.urgent.notify(usize::MAX);
         self.said.notify(usize::MAX);
-        // It may be writing: what it writes must not come after what is written here.
+        // What it has written must not come after what is written here.
         if let Some(clock) = lock(&self.clock_thread).take() {
             let _ = clock.join();
         }
@@ -650,10 +653,11 @@ impl Shared {
             })
             .unwrap_or_else(PoisonError::into_inner);
         let changes = desk.take_changes(true);
+        self.disk.line_up([Chore::Write(changes)]);
         desk.slots.clear();
         desk.seats.clear();
         drop(desk);
-        self.disk.write(&changes);
+        self.disk.work();
         self.disk.forget_suspects();
         // A thread that is stuck in a plugin may hold the rest for ever.
         self.disk.end();
