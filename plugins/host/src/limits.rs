@@ -41,6 +41,9 @@ pub(crate) const STOP_WAIT: Duration = Duration::from_secs(1);
 pub(crate) const SETTLE: Duration = Duration::from_millis(150);
 /// How often the folder is looked at where the system can't watch it, and until it is created.
 pub(crate) const POLL: Duration = Duration::from_millis(500);
+/// Files that are looked at and brought in at a time: each costs a thread and a process, and one that hangs keeps
+/// its place for some seconds.
+pub(crate) const LOADS: usize = 16;
 /// Plugins of one server.
 pub(crate) const PLUGINS: usize = 256;
 /// Bytes of a plugin's file.

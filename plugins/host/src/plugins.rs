@@ -287,7 +287,7 @@ impl Inner {
         }
         #[cfg(feature = "folder")]
         if let Some(folder) = &self.folder {
-            folder.scan(false);
+            folder.scan();
             match folder.watch() {
                 Ok(watch) => *lock(&self.watch) = Some(watch),
                 Err(error) => tracing::error!(%error, "cannot watch for plugins"),
@@ -334,7 +334,7 @@ impl Inner {
                 self.shared.disk.clear(&other);
             }
         }
-        folder.scan(false);
+        folder.scan();
         let found = self.shared.with(|desk| {
             let shown = Arc::new(ask::timed(abi::CHAT_HOOK_RELOAD, unix_ms()));
             let mut found = false;
