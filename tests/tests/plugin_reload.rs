@@ -143,6 +143,11 @@ fn a_hand_over_that_fails_leaves_the_better_version() {
             until(|| list(&server)["filter"]["version"] == stays);
             ann.send("lobby", "spam", "3");
             ann.refused("3", "rejected");
+            if place == "IN_SAVE" {
+                // What the old one kept at its end counts.
+                ann.send("lobby", "who saved", "4");
+                assert_eq!(ann.refused("4", "rejected")["message"], "old");
+            }
             until(|| helpers(&server).len() == 1);
             let item = &list(&server)["filter"];
             assert_eq!(item["state"], "running", "{fault} {place}: {item}");
@@ -177,6 +182,8 @@ fn a_hand_over_that_hangs_in_the_server_leaves_the_better_version() {
         server.process().says(&["filter", &hangs]);
         ann.send("lobby", "spam", "3");
         ann.refused("3", "rejected");
+        ann.send("lobby", "who saved", "4");
+        assert_eq!(ann.refused("4", "rejected")["message"], "good");
         let item = &list(&server)["filter"];
         assert_eq!(
             (&item["state"], &item["version"]),

@@ -205,6 +205,22 @@ impl Shared {
         self.release(desk, id);
     }
 
+    /// From now on this instance answers, to which nothing was handed over. What was kept since it began it
+    /// has to know all the same.
+    pub(crate) fn take_over(&self, desk: &mut Desk, id: SlotId, coming: Coming) {
+        if let Some(slot) = desk.slots.get(&id) {
+            let values = Call {
+                what: What::Values(Arc::new(slot.values.clone())),
+                id: desk.next_id(),
+                since: desk.tick,
+                again: true,
+            };
+            // One that is gone already is noticed by its reader.
+            let _ = desk.send(coming.seat, values);
+        }
+        self.take_seat(desk, id, coming);
+    }
+
     /// From now on this instance answers.
     pub(crate) fn take_seat(&self, desk: &mut Desk, id: SlotId, coming: Coming) {
         let Some(slot) = desk.slots.get_mut(&id) else {
@@ -380,7 +396,7 @@ impl Shared {
         let seat = desk.next_id();
         self.seat(desk, seat, id, capabilities, Made::Helper(launched));
         let behind = stuck.map(|stuck| desk.leave_behind(stuck));
-        self.take_seat(desk, id, Coming { seat, ..coming });
+        self.take_over(desk, id, Coming { seat, ..coming });
         for call in behind.into_iter().flatten() {
             if let Err(call) = desk.send(seat, call) {
                 desk.fail_call(id, call, "it has too much to do");

@@ -207,7 +207,7 @@ impl Shared {
                 let coming = slot.coming.take();
                 desk.end_seat(seat_id, true);
                 if let Some(coming) = coming {
-                    self.take_seat(desk, id, coming);
+                    self.take_over(desk, id, coming);
                 }
             }
             _ => desk.trip(id, why),
