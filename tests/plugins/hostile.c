@@ -52,6 +52,14 @@ static chat_verdict entry(void *self, const chat_host *host, const chat_plugin_e
         host->set_reason(host, event, "no spam here");
         return CHAT_REJECT;
     }
+    if (strcmp(event->text, "who saved") == 0) {
+        const chat_ext_kv *kv = host->extension(host, "chat.kv/1");
+        char name[64] = "";
+        uint64_t len = 0;
+        kv->get(host, "saved by", name, sizeof name - 1, &len);
+        host->set_reason(host, event, name);
+        return CHAT_REJECT;
+    }
     if (strcmp(event->text, "misbehave") != 0)
         return CHAT_PASS;
 #if defined(IN_HOOK)
@@ -89,6 +97,8 @@ static void destroy(void *self, const chat_host *host)
 __attribute__((unused)) static chat_status save(void *self, const chat_host *host)
 {
     (void)self;
+    const chat_ext_kv *kv = host->extension(host, "chat.kv/1");
+    kv->put(host, "saved by", VERSION, strlen(VERSION));
 #if defined(IN_SAVE)
     misbehave();
 #endif

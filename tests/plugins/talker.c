@@ -14,18 +14,22 @@ static chat_verdict entry(void *self, const chat_host *host, const chat_plugin_e
         return CHAT_PASS;
     if (strncmp(event->text, "say ", 4) == 0)
         metrics->set(host, "said", host->send(host, event->room, NULL, event->text + 4));
-    if (strcmp(event->text, "say it all") == 0) {
+    if (strcmp(event->text, "say it all") == 0 || strcmp(event->text, "tell as much") == 0) {
         /* A server that stands still takes none of it meanwhile. */
         pid_t server = getppid();
         int64_t taken = 0;
         chat_status status;
         kill(server, SIGSTOP);
-        while ((status = host->send(host, event->room, NULL, "all")) == CHAT_OK && taken < 100000)
-            taken++;
+        do
+            status = event->text[0] == 's' ? host->send(host, event->room, NULL, "all")
+                                           : notices->reply(host, event, "all");
+        while (status == CHAT_OK && ++taken < 100000);
         kill(server, SIGCONT);
         metrics->set(host, "taken", taken);
         metrics->set(host, "end", status);
     }
+    if (strcmp(event->text, "forget it") == 0)
+        metrics->set(host, "end", 0);
     if (strcmp(event->text, "tell it all") == 0)
         for (int i = 0; i < 20000; i++)
             notices->reply(host, event, "all");

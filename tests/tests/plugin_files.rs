@@ -156,7 +156,6 @@ fn a_reload_that_does_not_help_says_why() {
 
 /// An operator who reads the list has not read the log.
 #[test]
-#[ignore = "it points to the log: plugins/host/src/instance.rs, `init`, does not know what was logged"]
 fn the_list_says_why_a_plugin_refused_to_start() {
     let plugins = Plugins::configured("");
     plugins.add_file(&plugins.hostile("refuses", &["REFUSE"]));
@@ -166,6 +165,51 @@ fn the_list_says_why_a_plugin_refused_to_start() {
         why.to_string().contains("the key `colour` is missing"),
         "{why}"
     );
+    // So does a look at the file.
+    let file = plugins.folder().join("refuses.so");
+    let checked = check(&server, &file);
+    assert_eq!(checked.code, 1);
+    assert!(
+        checked
+            .errors
+            .contains("refused: the key `colour` is missing"),
+        "{}",
+        checked.errors
+    );
+}
+
+/// While one hangs in its probe, others get in, and it may be taken back.
+#[test]
+fn what_hangs_in_its_probe_keeps_no_other_out() {
+    let plugins = Plugins::configured("");
+    let hang = |name: &str| plugins.hostile(name, &["HANG", "IN_INIT", &id(name)]);
+    let files = ["first", "second", "third"].map(hang);
+    let server = plugins.start();
+    for file in &files {
+        plugins.drop_in(file);
+    }
+    until(|| helpers(&server).len() == 3);
+    plugins.drop_in(&plugins.hostile("filter", &[]));
+    fs::remove_file(plugins.folder().join("second.so")).unwrap();
+    plugins.drop_in(&plugins.hostile("third", &[&id("third")]));
+    server.process().says(&["filter", "loaded"]);
+    let log = server.process().errors();
+    assert!(!log.contains("hangs"), "it was waited for: {log}");
+    for name in ["first", "second", "third"] {
+        server.process().says(&[name, "hangs in init"]);
+    }
+    server.process().says(&["third", "loaded"]);
+    until(|| list(&server)["second"].is_null());
+    let list = list(&server);
+    let state = |name: &str| list[name]["state"].as_str();
+    assert_eq!(
+        ["first", "third", "filter"].map(state),
+        [Some("refused"), Some("running"), Some("running")]
+    );
+}
+
+fn id(name: &str) -> String {
+    format!("ID=\"org.example.{name}\"")
 }
 
 /// Two files of one plugin: one of them runs, and the other takes its place when it goes.

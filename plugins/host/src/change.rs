@@ -8,7 +8,7 @@ use std::time::Instant;
 use chat_plugin_abi as abi;
 
 use crate::desk::Desk;
-use crate::disk::{Change, Chore, Cursor};
+use crate::disk::{Change, Chore};
 use crate::frame::Start;
 use crate::launch::{Launched, launch};
 use crate::limits;
@@ -91,7 +91,7 @@ impl Shared {
         desk.tell_commands(seat_id);
         for up in early {
             if let crate::frame::Up::Wish(wish) = up {
-                desk.wish(Some(seat_id), id, wish);
+                desk.wish(seat_id, id, wish);
             }
         }
     }
@@ -205,6 +205,22 @@ impl Shared {
         self.release(desk, id);
     }
 
+    /// From now on this instance answers, to which nothing was handed over. What was kept since it began it
+    /// has to know all the same.
+    pub(crate) fn take_over(&self, desk: &mut Desk, id: SlotId, coming: Coming) {
+        if let Some(slot) = desk.slots.get(&id) {
+            let values = Call {
+                what: What::Values(Arc::new(slot.values.clone())),
+                id: desk.next_id(),
+                since: desk.tick,
+                again: true,
+            };
+            // One that is gone already is noticed by its reader.
+            let _ = desk.send(coming.seat, values);
+        }
+        self.take_seat(desk, id, coming);
+    }
+
     /// From now on this instance answers.
     pub(crate) fn take_seat(&self, desk: &mut Desk, id: SlotId, coming: Coming) {
         let Some(slot) = desk.slots.get_mut(&id) else {
@@ -219,10 +235,15 @@ impl Shared {
                     observer.run = Some(cursor.run);
                     observer.pos = cursor.pos;
                     observer.sent = cursor.pos;
+                    // After a crash it may have seen all that there is.
+                    observer.again = cursor.again.unwrap_or(u64::MAX);
                 }
                 slot.observer = Some(observer);
             }
-            (Some(_), false) => slot.observer = None,
+            (Some(observer), false) => {
+                slot.cursor = observer.cursor(true);
+                slot.observer = None;
+            }
             _ => {}
         }
         slot.about = coming.about;
@@ -375,7 +396,7 @@ impl Shared {
         let seat = desk.next_id();
         self.seat(desk, seat, id, capabilities, Made::Helper(launched));
         let behind = stuck.map(|stuck| desk.leave_behind(stuck));
-        self.take_seat(desk, id, Coming { seat, ..coming });
+        self.take_over(desk, id, Coming { seat, ..coming });
         for call in behind.into_iter().flatten() {
             if let Err(call) = desk.send(seat, call) {
                 desk.fail_call(id, call, "it has too much to do");
@@ -391,10 +412,11 @@ impl Shared {
         let name = slot.name.as_str().to_owned();
         tracing::info!(plugin = name, "stopped: its file is gone");
         let seat = slot.seat.take();
-        if let Some(coming) = slot.coming.take() {
+        let coming = slot.coming.take();
+        let changes = slot.take_changes(true);
+        if let Some(coming) = coming {
             desk.end_seat(coming.seat, true);
         }
-        let changes: Vec<Change> = desk.take_changes();
         if let Some(seat) = seat
             && let Some(seat) = desk.seats.get_mut(&seat)
         {
@@ -409,10 +431,6 @@ impl Shared {
         desk.chores.push(Chore::Write(changes));
         desk.chores.push(Chore::Clear(name.clone()));
         desk.chores.push(Chore::Tidy(name));
-    }
-
-    pub(crate) fn clear_suspicions(&self) {
-        self.disk.clear_old();
     }
 }
 
@@ -442,18 +460,18 @@ impl Desk {
         behind
     }
 
-    /// What is to be written.
-    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+    /// What is to be written. `ends`: nothing is shown to anybody any more.
+    pub(crate) fn take_changes(&mut self, ends: bool) -> Vec<Change> {
         self.slots
             .values_mut()
-            .flat_map(Slot::take_changes)
+            .flat_map(|slot| slot.take_changes(ends))
             .collect()
     }
 }
 
 impl Slot {
     /// What is to be written of this one.
-    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+    pub(crate) fn take_changes(&mut self, ends: bool) -> Vec<Change> {
         let mut changes = Vec::new();
         let name = self.name.as_str().to_owned();
         if std::mem::take(&mut self.values_changed) {
@@ -463,13 +481,9 @@ impl Slot {
             });
         }
         if let Some(observer) = &mut self.observer
-            && let Some(run) = observer.run
-            && std::mem::take(&mut observer.changed)
+            && (std::mem::take(&mut observer.changed) || (ends && observer.begun))
+            && let Some(cursor) = observer.cursor(ends)
         {
-            let cursor = Cursor {
-                run,
-                pos: observer.pos,
-            };
             changes.push(Change::Cursor { name, cursor });
         }
         changes

@@ -1,4 +1,4 @@
-//! Deadlines, timers, restarts, and what is written now and then.
+//! Deadlines, timers, restarts, and when what has changed is written.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -9,11 +9,12 @@ use chat_plugin_abi as abi;
 
 use crate::ask::timed;
 use crate::desk::Desk;
+use crate::disk::Chore;
 use crate::frame::Down;
 use crate::instance::lock;
 use crate::limits;
 use crate::shared::Shared;
-use crate::slot::{Call, Place, SeatId, Slot, SlotId, What};
+use crate::slot::{Call, Place, SeatId, Slot, SlotId, State, What};
 
 impl Shared {
     pub(crate) fn start_clock(self: &Arc<Self>) -> std::io::Result<()> {
@@ -65,16 +66,19 @@ impl Shared {
             self.check_timers(&mut desk, &mut second);
             desk.clock_rests = false;
             let save = saved.elapsed() >= limits::SAVE_EVERY;
-            let changes = if save {
-                desk.take_changes()
-            } else {
-                Vec::new()
-            };
+            // While the disk is slow, what has changed may change some more.
+            if save && self.disk.keeps_up() {
+                let changes = desk.take_changes(false);
+                let chore = (!changes.is_empty()).then_some(Chore::Write(changes));
+                self.disk.line_up(chore);
+            }
             self.settle(desk);
             if save {
-                saved = Instant::now();
-                self.disk.write(&changes);
-                self.clear_suspicions();
+                saved = now;
+                if self.disk.sends() {
+                    let shared = Arc::clone(self);
+                    blocking::unblock(move || shared.disk.work_apart()).detach();
+                }
             }
             desk = lock(&self.desk);
         }
@@ -179,10 +183,35 @@ impl Shared {
                 self.start_worker();
             }
             desk.count_error(id);
-            desk.trip(id, why);
+            self.give_seat_up(desk, seat_id, id, why);
             return;
         }
         self.lost(desk, seat_id, id, &why);
+    }
+
+    /// An instance in this process is stuck for ever. While another takes its place, or was to take it, the
+    /// better one of the two stays; alone, the plugin is stopped.
+    fn give_seat_up(&self, desk: &mut Desk, seat_id: SeatId, id: SlotId, why: String) {
+        let Some(slot) = desk.slots.get_mut(&id) else {
+            return;
+        };
+        match slot.coming.as_ref().map(|coming| coming.seat) {
+            Some(coming) if coming == seat_id => self.keep_old(desk, id, &why),
+            Some(_) if slot.seat == Some(seat_id) => {
+                let name = slot.name.as_str();
+                tracing::error!(plugin = name, "{why}; the new version starts afresh");
+                // What was asked of it waits for the new one.
+                slot.seat = None;
+                slot.state = State::Restarting;
+                slot.restart_at = None;
+                let coming = slot.coming.take();
+                desk.end_seat(seat_id, true);
+                if let Some(coming) = coming {
+                    self.take_over(desk, id, coming);
+                }
+            }
+            _ => desk.trip(id, why),
+        }
     }
 
     fn check_timers(self: &Arc<Self>, desk: &mut Desk, second: &mut Instant) {
@@ -322,4 +351,60 @@ const IDLE: Duration = Duration::from_secs(5);
 
 pub(crate) fn nanos_since(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use chat_engine::port::PluginName;
+
+    use super::*;
+    use crate::settings::Settings;
+    use crate::slot::{Source, State};
+
+    /// Ticks are counted while the disk is slow, and what is written at the end is there in the end.
+    #[test]
+    fn the_clock_does_not_wait_for_the_disk() {
+        let data = std::env::temp_dir().join(format!("chat-clock-{}", std::process::id()));
+        let shared = Shared::new(Vec::new(), Some(data.clone()));
+        shared.disk.open().unwrap();
+        let slow = shared.disk.hold();
+        let keep = |value: u8| {
+            shared.with(|desk| {
+                let slot = desk.slots.get_mut(&1).unwrap();
+                slot.values.insert("key".to_owned(), vec![value]);
+                slot.values_changed = true;
+            });
+        };
+        shared.with(|desk| {
+            let name = PluginName::new("slow").unwrap();
+            let mut slot = Slot::new(name, Settings::default(), Source::Static);
+            slot.state = State::Restarting;
+            slot.settings.deadline = limits::DEADLINE_MOST;
+            // Somebody waits, so ticks count.
+            slot.waiting.push_back(Call {
+                id: 1,
+                what: What::Timer(1),
+                since: 0,
+                again: false,
+            });
+            desk.slots.insert(1, slot);
+        });
+        keep(1);
+        shared.start_clock().unwrap();
+        let began = Instant::now();
+        let until = |holds: &dyn Fn(&Desk) -> bool| {
+            while !shared.with(|desk| holds(desk)) {
+                assert!(began.elapsed() < limits::DEADLINE_MOST, "it stands still");
+                thread::yield_now();
+            }
+        };
+        until(&|desk| desk.slots.values().all(|slot| !slot.values_changed));
+        let taken = shared.with(|desk| desk.tick);
+        until(&|desk| desk.tick > taken + 10);
+        keep(2);
+        drop(slow);
+        shared.close();
+        assert_eq!(shared.disk.values("slow")["key"], [2]);
+        std::fs::remove_dir_all(&data).unwrap();
+    }
 }

@@ -46,6 +46,12 @@ pub(crate) struct Desk {
     pub(crate) given_up: HashSet<SeatId>,
     /// For the engine.
     pub(crate) out: Vec<FromHooks>,
+    /// Entries that wait for the engine's word, and which instance sent them.
+    pub(crate) says: HashMap<u64, SeatId>,
+    /// Whose the notices for the engine are, in order.
+    pub(crate) told: Vec<SeatId>,
+    /// How many of both there are, by instance.
+    pub(crate) waits: HashMap<SeatId, usize>,
     /// Events that are over.
     pub(crate) blanks: Vec<Arc<Shown>>,
     /// Observers have something to read, or are ready for more.

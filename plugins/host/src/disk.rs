@@ -3,20 +3,25 @@
 //! ```text
 //! copies/NAME-HASH.so   what is loaded: the file in the folder may be overwritten at any time
 //! state/NAME/           the plugin's own
-//! kept/NAME.json        values of "chat.kv/1"
+//! kept/NAME.json        values of "chat.kv/1", in base64
 //! cursors/NAME.json     how far an observer got
 //! NAME.loading          it runs in the server, and may be what ends it
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::instance::lock;
 use crate::limits;
@@ -27,6 +32,12 @@ pub(crate) struct Disk {
     root: PathBuf,
     /// Nothing is to be found here at the next start.
     passing: bool,
+    /// What is to be done, in the order in which it was decided.
+    chores: Mutex<VecDeque<Chore>>,
+    /// Held by who does it: one at a time, so that of two writes of a file the later one stays.
+    working: Mutex<()>,
+    /// A thread was sent to do it.
+    is_sent: AtomicBool,
     suspects: Mutex<Vec<(String, Instant)>>,
 }
 
@@ -58,6 +69,10 @@ pub(crate) enum Chore {
 pub(crate) struct Cursor {
     pub(crate) run: u64,
     pub(crate) pos: u64,
+    /// Up to here it may have been shown entries. `None` while it is at work, and so after a crash: nobody
+    /// knows then.
+    #[serde(default)]
+    pub(crate) again: Option<u64>,
 }
 
 impl Disk {
@@ -76,6 +91,9 @@ impl Disk {
         Self {
             root,
             passing,
+            chores: Mutex::default(),
+            working: Mutex::default(),
+            is_sent: AtomicBool::new(false),
             suspects: Mutex::default(),
         }
     }
@@ -92,7 +110,47 @@ impl Disk {
         Ok(())
     }
 
-    pub(crate) fn do_chore(&self, chore: &Chore) {
+    /// Puts chores into the line. Called at the desk: what was decided first is done first.
+    pub(crate) fn line_up(&self, chores: impl IntoIterator<Item = Chore>) {
+        lock(&self.chores).extend(chores);
+    }
+
+    /// Does what is in the line. All that was there before is done when it returns.
+    pub(crate) fn work(&self) {
+        let _alone = lock(&self.working);
+        loop {
+            let Some(chore) = lock(&self.chores).pop_front() else {
+                return;
+            };
+            self.do_chore(&chore);
+        }
+    }
+
+    /// Whether the last one who was sent to do it is done.
+    pub(crate) fn keeps_up(&self) -> bool {
+        !self.is_sent.load(Ordering::Acquire)
+    }
+
+    /// Whether a thread is to be sent that may wait for the disk. The one who is sent calls
+    /// [`work_apart`](Self::work_apart).
+    pub(crate) fn sends(&self) -> bool {
+        let has_work = !lock(&self.chores).is_empty() || !lock(&self.suspects).is_empty();
+        has_work && !self.is_sent.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn work_apart(&self) {
+        self.work();
+        self.clear_old();
+        self.is_sent.store(false, Ordering::Release);
+    }
+
+    /// Makes it slow.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> std::sync::MutexGuard<'_, ()> {
+        lock(&self.working)
+    }
+
+    fn do_chore(&self, chore: &Chore) {
         match chore {
             Chore::Write(changes) => self.write(changes),
             Chore::Tidy(name) => self.tidy(name, &[]),
@@ -143,7 +201,9 @@ impl Disk {
     }
 
     pub(crate) fn values(&self, name: &str) -> BTreeMap<String, Vec<u8>> {
-        self.read("kept", name).unwrap_or_default()
+        let values: BTreeMap<String, Kept> = self.read("kept", name).unwrap_or_default();
+        let bytes = |(key, Kept(bytes))| (key, bytes);
+        values.into_iter().map(bytes).collect()
     }
 
     pub(crate) fn cursor(&self, name: &str) -> Option<Cursor> {
@@ -170,10 +230,10 @@ impl Disk {
     }
 
     /// Writes what has changed. A failure is told, and tried again with the next change.
-    pub(crate) fn write(&self, changes: &[Change]) {
+    fn write(&self, changes: &[Change]) {
         for change in changes {
             let (folder, name, bytes) = match change {
-                Change::Values { name, values } => ("kept", name, serde_json::to_vec(values)),
+                Change::Values { name, values } => ("kept", name, to_json(values)),
                 Change::Cursor { name, cursor } => ("cursors", name, serde_json::to_vec(cursor)),
             };
             let path = self.root.join(folder).join(format!("{name}.json"));
@@ -207,7 +267,7 @@ impl Disk {
     }
 
     /// Clears those that have run for long enough.
-    pub(crate) fn clear_old(&self) {
+    fn clear_old(&self) {
         let suspects = lock(&self.suspects).clone();
         for (name, since) in suspects {
             if since.elapsed() >= limits::SUSPECT {
@@ -245,6 +305,46 @@ impl Drop for Disk {
     }
 }
 
+fn to_json(values: &BTreeMap<String, Vec<u8>>) -> serde_json::Result<Vec<u8>> {
+    let mut json = Vec::new();
+    let values = values
+        .iter()
+        .map(|(key, bytes)| (key, BASE64_STANDARD.encode(bytes)));
+    serde_json::Serializer::new(&mut json).collect_map(values)?;
+    Ok(json)
+}
+
+/// A kept value as it is read: base64, or an array of numbers in a file of before.
+struct Kept(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Kept {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Reader)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Kept;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("base64, or an array of bytes")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Kept, E> {
+        BASE64_STANDARD.decode(text).map(Kept).map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Kept, A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(byte) = numbers.next_element()? {
+            bytes.push(byte);
+        }
+        Ok(Kept(bytes))
+    }
+}
+
 fn private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
@@ -275,7 +375,42 @@ fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 
 /// Different at each call in this process.
 fn nonce() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_values_come_back_also_from_a_file_of_before() {
+        let values = BTreeMap::from([
+            ("empty".to_owned(), Vec::new()),
+            ("bytes".to_owned(), vec![0, 1, 254, 255]),
+        ]);
+        let read = |json: &[u8]| -> serde_json::Result<BTreeMap<String, Vec<u8>>> {
+            let values: BTreeMap<String, Kept> = serde_json::from_slice(json)?;
+            Ok(values
+                .into_iter()
+                .map(|(key, Kept(bytes))| (key, bytes))
+                .collect())
+        };
+        let json = to_json(&values).unwrap();
+        assert_eq!(json, br#"{"bytes":"AAH+/w==","empty":""}"#);
+        assert_eq!(read(&json).unwrap(), values);
+        let before = serde_json::to_vec(&values).unwrap();
+        assert_eq!(before, br#"{"bytes":[0,1,254,255],"empty":[]}"#);
+        assert_eq!(read(&before).unwrap(), values);
+        for damaged in [r#"{"a":"%"}"#, r#"{"a":[256]}"#, r#"{"a":7}"#] {
+            assert!(read(damaged.as_bytes()).is_err(), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_before_is_read_and_says_not_what_was_shown() {
+        let cursor: Cursor = serde_json::from_str(r#"{"run":7,"pos":9}"#).unwrap();
+        assert_eq!((cursor.run, cursor.pos, cursor.again), (7, 9, None));
+    }
 }

@@ -31,7 +31,7 @@ pub(crate) enum Down {
     Config(Config),
     /// All commands that there are now.
     Commands(String),
-    /// The engine took, or refused, one of the entries that the plugin sent.
+    /// The engine took, or refused, one of the entries and notices of the plugin.
     Said,
     /// Destroy the instance and end.
     Stop,
@@ -151,6 +151,16 @@ pub(crate) enum Wish {
         timer: u64,
         times: Option<(u64, u64)>,
     },
+}
+
+impl Wish {
+    /// Whether it waits for the engine, for which there is a bound.
+    pub(crate) const fn is_said(&self) -> bool {
+        matches!(
+            self,
+            Self::Send { .. } | Self::Tell { .. } | Self::Reply { .. }
+        )
+    }
 }
 
 /// A change of a metric.

@@ -235,7 +235,7 @@ struct Line {
     wake: PipeWriter,
     input: Mutex<Input>,
     host: OnceLock<&'static Host>,
-    /// Entries that were sent and of which the engine has said nothing so far.
+    /// Entries and notices of which nothing was heard so far.
     says: AtomicUsize,
 }
 
@@ -394,7 +394,7 @@ struct Wishes(Arc<Line>);
 
 impl Services for Wishes {
     fn wish(&self, wish: Wish) -> abi::chat_status {
-        if matches!(wish, Wish::Send { .. }) {
+        if wish.is_said() {
             self.0.look();
             if self.0.says.load(Ordering::Acquire) >= limits::SAYS {
                 return abi::CHAT_FULL;

@@ -75,6 +75,8 @@ pub(crate) struct Host {
     pub(crate) registered: Mutex<Registered>,
     calls: Mutex<Calls>,
     pub(crate) kept: Mutex<Option<Vec<u8>>>,
+    /// The last error or warning that it logged in `init`: why it refuses, if it does.
+    pub(crate) complaint: Mutex<Option<String>>,
     pub(crate) values: Mutex<BTreeMap<String, Vec<u8>>>,
     /// All commands of the server, as the plugin gets them.
     pub(crate) commands: Mutex<String>,
@@ -150,9 +152,10 @@ impl Instance {
         *lock(&host.phase) = Phase::Running;
         if status != abi::CHAT_OK {
             host.retire();
-            return Err(format!(
-                "its init refused (status {status}); the lines before this one may say why"
-            ));
+            return Err(match lock(&host.complaint).take() {
+                Some(why) => format!("its init refused: {why} (status {status})"),
+                None => format!("its init refused (status {status}), and logged no reason"),
+            });
         }
         let registered = lock(&host.registered);
         let hooks = registered.hooks.iter();
@@ -308,6 +311,7 @@ impl Host {
             registered: Mutex::default(),
             calls: Mutex::default(),
             kept: Mutex::default(),
+            complaint: Mutex::default(),
             values: Mutex::new(start.values.clone()),
             commands: Mutex::default(),
             _texts: texts,

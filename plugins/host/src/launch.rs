@@ -191,7 +191,7 @@ pub(crate) fn launch(helper: &[OsString], start: &Start) -> Result<Launched, Str
                 }
             }
             Err(match stop {
-                Stop::Refused(text) => text,
+                Stop::Refused(text) => printable(&text),
                 Stop::Late => format!(
                     "it hangs {place}: no word from it within {} s",
                     limits::LOAD_WAIT.as_secs()

@@ -41,6 +41,9 @@ pub(crate) const STOP_WAIT: Duration = Duration::from_secs(1);
 pub(crate) const SETTLE: Duration = Duration::from_millis(150);
 /// How often the folder is looked at where the system can't watch it, and until it is created.
 pub(crate) const POLL: Duration = Duration::from_millis(500);
+/// Files that are looked at and brought in at a time: each costs a thread and a process, and one that hangs keeps
+/// its place for some seconds.
+pub(crate) const LOADS: usize = 16;
 /// Plugins of one server.
 pub(crate) const PLUGINS: usize = 256;
 /// Bytes of a plugin's file.
@@ -77,6 +80,9 @@ pub(crate) const REPLIES: usize = 64;
 pub(crate) const CAREFUL_CALLS: u32 = 4096;
 /// Entries and notices of a plugin that wait for the engine.
 pub(crate) const SAYS: usize = 256;
+/// A refusal of what a plugin sent is a line in the log once there was none of its kind for so long: a plugin that
+/// said too much may say as much as ever by then.
+pub(crate) const REFUSALS_REST: Duration = Duration::from_secs(5);
 /// Events that are over, whose memory the next ones take: a batch or two. Memory that is given back dozens at a
 /// time is slow to be had again.
 pub(crate) const BLANKS: usize = 64;

@@ -79,7 +79,8 @@ impl Shared {
         };
         let capabilities = about.capabilities & settings.capabilities;
         self.with(|desk| {
-            let Some(slot) = desk.slots.get_mut(&id) else {
+            let slot = desk.slots.get_mut(&id).filter(|_| !desk.closing);
+            let Some(slot) = slot else {
                 if let Made::Helper(launched) = made {
                     launched.process.discard(desk);
                 }

@@ -98,11 +98,9 @@ async fn feed(
             observer.sent = end;
             observer.end = end;
             observer.tails = tails;
-            observer.changed = true;
-            // Before it sees anything: a server that starts again after a crash would take the end of its
-            // log then for where this one begins.
-            let changes = slot.take_changes();
-            desk.chores.push(Chore::Write(changes));
+            // A server that starts again after a crash would take the end of its log then for where this
+            // one begins.
+            begin(desk, want.slot);
         });
         return Ok(true);
     };
@@ -132,6 +130,12 @@ fn show(desk: &mut Desk, want: &Want, after: u64, page: &LogPage, tails: u64) ->
         observer.open.clear();
         observer.again = page.end;
         observer.changed = true;
+        return true;
+    }
+    if !observer.begun {
+        observer.again = observer.again.min(page.end);
+        // A server that starts again after a crash would not know that this one has seen something since.
+        begin(desk, want.slot);
         return true;
     }
     if observer.sent != after {
@@ -173,4 +177,17 @@ fn show(desk: &mut Desk, want: &Want, after: u64, page: &LogPage, tails: u64) ->
         }
     }
     !done
+}
+
+/// Has the disk say that an observer is at work, before it is shown anything.
+fn begin(desk: &mut Desk, id: SlotId) {
+    let Some(slot) = desk.slots.get_mut(&id) else {
+        return;
+    };
+    if let Some(observer) = slot.observer.as_mut() {
+        observer.begun = true;
+        observer.changed = true;
+    }
+    let changes = slot.take_changes(false);
+    desk.chores.push(Chore::Write(changes));
 }

@@ -287,7 +287,7 @@ impl Inner {
         }
         #[cfg(feature = "folder")]
         if let Some(folder) = &self.folder {
-            folder.scan(false);
+            folder.scan();
             match folder.watch() {
                 Ok(watch) => *lock(&self.watch) = Some(watch),
                 Err(error) => tracing::error!(%error, "cannot watch for plugins"),
@@ -334,7 +334,7 @@ impl Inner {
                 self.shared.disk.clear(&other);
             }
         }
-        folder.scan(false);
+        folder.scan();
         let found = self.shared.with(|desk| {
             let shown = Arc::new(ask::timed(abi::CHAT_HOOK_RELOAD, unix_ms()));
             let mut found = false;
@@ -402,7 +402,11 @@ impl Hooks for Plugins {
                     News::Disconnect { .. } => {
                         tell(desk, abi::CHAT_HOOK_DISCONNECT_POST, one, false);
                     }
-                    News::Said { plugin, result, .. } => said(desk, plugin, result.as_ref().err()),
+                    News::Said {
+                        plugin,
+                        token,
+                        result,
+                    } => desk.said(plugin, *token, result.as_ref().err()),
                 }
             }
         });
@@ -459,15 +463,6 @@ impl Hooks for Plugins {
 fn tell(desk: &mut Desk, hook: u32, news: &News, changed: bool) {
     if let Some(shown) = ask::news(news, changed) {
         desk.tell(hook, &Arc::new(shown));
-    }
-}
-
-fn said(desk: &mut Desk, plugin: &PluginName, refused: Option<&Refusal>) {
-    if let Some(id) = desk.find(plugin) {
-        if let Some(refusal) = refused {
-            tracing::warn!(plugin = plugin.as_str(), %refusal, "what it sent was refused");
-        }
-        desk.said(id);
     }
 }
 

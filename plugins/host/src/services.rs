@@ -4,7 +4,6 @@ use chat_plugin_abi as abi;
 
 use crate::frame::{Answer, Wish};
 use crate::instance::Services;
-use crate::limits;
 use crate::shared::Shared;
 use crate::slot::{SeatId, SlotId};
 
@@ -21,15 +20,10 @@ impl Services for LocalWishes {
             return abi::CHAT_RETIRED;
         };
         shared.with(|desk| {
-            if let Wish::Send { .. } = &wish
-                && desk
-                    .slots
-                    .get(&self.slot)
-                    .is_some_and(|slot| slot.says >= limits::SAYS)
-            {
+            if wish.is_said() && desk.has_said_enough(self.seat) {
                 return abi::CHAT_FULL;
             }
-            desk.wish(Some(self.seat), self.slot, wish);
+            desk.wish(self.seat, self.slot, wish);
             abi::CHAT_OK
         })
     }

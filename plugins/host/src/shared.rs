@@ -18,7 +18,7 @@ use futures_lite::AsyncReadExt;
 
 use crate::ask::{Asking, asking};
 use crate::desk::Desk;
-use crate::disk::Disk;
+use crate::disk::{Chore, Disk};
 use crate::frame::{Answer, Frames, Up, Wish};
 use crate::instance::{Outcome, lock};
 use crate::launch::{Process, how};
@@ -39,7 +39,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Condvar,
     pub(crate) idle: AtomicUsize,
     workers: AtomicUsize,
-    outbox: Mutex<Vec<FromHooks>>,
+    outbox: Mutex<Outbox>,
     arrivals: Mutex<Arrivals>,
     pub(crate) said: Event,
     /// The log has grown: observers have something to read, by and by.
@@ -62,6 +62,14 @@ pub(crate) struct Inbox {
     /// There are calls at the desk for a worker.
     kick: bool,
     pub(crate) caller: Caller,
+}
+
+/// What the engine is to take.
+#[derive(Debug, Default)]
+struct Outbox {
+    out: Vec<FromHooks>,
+    /// Whose the notices among it are.
+    told: Vec<SeatId>,
 }
 
 /// What the hub's thread needs to take questions apart. Kept, as making it anew for each batch would show.
@@ -125,10 +133,15 @@ impl Shared {
         // The desk keeps what held them.
         let speaks = !desk.out.is_empty();
         if speaks {
-            lock(&self.outbox).append(&mut desk.out);
+            let mut outbox = lock(&self.outbox);
+            outbox.out.append(&mut desk.out);
+            outbox.told.append(&mut desk.told);
         }
         let urgent = std::mem::take(&mut desk.wake_observers);
-        let chores = std::mem::take(&mut desk.chores);
+        let works = !desk.chores.is_empty();
+        if works {
+            self.disk.line_up(desk.chores.drain(..));
+        }
         let runnable = !desk.runnable.is_empty() && self.idle.load(Ordering::Acquire) > 0;
         let prompt = !desk.prompt.is_empty();
         // A clock that ticks sees for itself.
@@ -140,8 +153,8 @@ impl Shared {
         for process in &dirty {
             process.flush();
         }
-        for chore in &chores {
-            self.disk.do_chore(chore);
+        if works {
+            self.disk.work();
         }
         if urgent {
             self.urgent.notify(usize::MAX);
@@ -159,7 +172,11 @@ impl Shared {
 
     /// What the engine is to hear.
     pub(crate) fn take_out(&self) -> Vec<FromHooks> {
-        std::mem::take(&mut lock(&self.outbox))
+        let Outbox { out, told } = std::mem::take(&mut *lock(&self.outbox));
+        if !told.is_empty() {
+            self.with(|desk| told.into_iter().for_each(|seat| desk.heard(seat)));
+        }
+        out
     }
 
     /// Questions of the engine. On its thread they are written down, and sent where a helper is to answer;
@@ -502,7 +519,7 @@ impl Shared {
             Up::Wish(wish) => {
                 // A log line tells why somebody died, also late.
                 if desk.seats.contains_key(&seat) || matches!(wish, Wish::Log { .. }) {
-                    desk.wish(Some(seat), slot, wish);
+                    desk.wish(seat, slot, wish);
                 }
                 true
             }
@@ -572,7 +589,7 @@ impl Shared {
         let coming = slot.coming.take();
         desk.end_seat(seat_id, true);
         if let Some(coming) = coming {
-            self.take_seat(desk, id, coming);
+            self.take_over(desk, id, coming);
             return;
         }
         if pause.is_zero() {
@@ -608,7 +625,7 @@ impl Shared {
         self.clock.notify_all();
         self.urgent.notify(usize::MAX);
         self.said.notify(usize::MAX);
-        // It may be writing: what it writes must not come after what is written here.
+        // What it has written must not come after what is written here.
         if let Some(clock) = lock(&self.clock_thread).take() {
             let _ = clock.join();
         }
@@ -635,11 +652,12 @@ impl Shared {
                 desk.seats.keys().any(|id| processes.contains_key(id))
             })
             .unwrap_or_else(PoisonError::into_inner);
-        let changes = desk.take_changes();
+        let changes = desk.take_changes(true);
+        self.disk.line_up([Chore::Write(changes)]);
         desk.slots.clear();
         desk.seats.clear();
         drop(desk);
-        self.disk.write(&changes);
+        self.disk.work();
         self.disk.forget_suspects();
         // A thread that is stuck in a plugin may hold the rest for ever.
         self.disk.end();

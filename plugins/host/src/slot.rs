@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use chat_engine::Code;
 use chat_engine::port::PluginName;
 use chat_plugin_abi as abi;
 
@@ -55,7 +56,8 @@ pub(crate) struct Slot {
     /// News that wait for it, and those dropped since the last that it got.
     pub(crate) news: usize,
     pub(crate) dropped: u64,
-    pub(crate) says: usize,
+    /// Kinds of refusals of what it sent, and when the last of each was.
+    pub(crate) refusals: Vec<(Code, Instant)>,
     pub(crate) log_lines: (Instant, u32),
     /// What it was warned about once.
     pub(crate) warned: u64,
@@ -233,6 +235,8 @@ pub(crate) struct Observer {
     pub(crate) open: VecDeque<(u64, bool)>,
     /// Up to here it may have been seen before.
     pub(crate) again: u64,
+    /// The disk says that it is at work. Before that, nothing is shown.
+    pub(crate) begun: bool,
     /// The end of the log when it was last read.
     pub(crate) end: u64,
     /// What the log was said to have grown when it was last read to its end.
@@ -282,6 +286,15 @@ impl Observer {
             self.changed = true;
             self.open.pop_front();
         }
+    }
+
+    /// Where it is, for the disk. `ends`: it is shown nothing more.
+    pub(crate) fn cursor(&self, ends: bool) -> Option<Cursor> {
+        Some(Cursor {
+            run: self.run?,
+            pos: self.pos,
+            again: ends.then(|| self.again.max(self.sent)),
+        })
     }
 
     /// What was handed out and not answered is to be handed out again.
@@ -342,7 +355,7 @@ impl Slot {
             observer: None,
             news: 0,
             dropped: 0,
-            says: 0,
+            refusals: Vec::new(),
             log_lines: (now, 0),
             warned: 0,
         }

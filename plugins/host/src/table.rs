@@ -12,6 +12,7 @@ use crate::frame::Wish;
 use crate::given::{bytes_of, checked, maybe_text_of, text_of};
 use crate::instance::{Phase, host_of, lock};
 use crate::limits;
+use crate::voice::printable;
 
 /// The table, but for what belongs to one instance.
 pub(crate) fn new() -> abi::chat_host {
@@ -55,6 +56,9 @@ unsafe extern "C" fn host_log(
     // A line for people: cut rather than refused.
     let bytes = text.to_bytes();
     let text = String::from_utf8_lossy(bytes.get(..limits::LOG_BYTES).unwrap_or(bytes));
+    if host.is_init() && matches!(level, abi::CHAT_LOG_ERROR | abi::CHAT_LOG_WARN) {
+        *lock(&host.complaint) = Some(printable(&text));
+    }
     host.services.wish(Wish::Log {
         level,
         text: text.into_owned(),

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use chat_engine::port::PluginName;
@@ -29,6 +30,10 @@ pub(crate) struct Folder {
     path: PathBuf,
     settings: Mutex<BTreeMap<String, Settings>>,
     seen: Mutex<HashMap<PathBuf, Seen>>,
+    /// A file that was being looked at is not any more.
+    rested: Condvar,
+    /// Counts how often files were gone, and their plugins stopped.
+    goings: AtomicU64,
 }
 
 /// A version of a file.
@@ -49,10 +54,12 @@ struct Seen {
     since: Instant,
     /// Of the file and its folder.
     guards: [Guard; 2],
-    /// It was brought in, or refused.
+    /// It was brought in, or refused, or will be.
     done: bool,
-    /// Others had its name or its id, or all the room.
-    rival: bool,
+    /// A thread is at it.
+    busy: bool,
+    /// Others had its name or its id, or all the room, when as many files had gone.
+    rival: Option<u64>,
     /// Under this name; `None` for one that can't have one.
     name: Option<PluginName>,
 }
@@ -68,6 +75,8 @@ impl Folder {
             path,
             settings: Mutex::new(settings),
             seen: Mutex::default(),
+            rested: Condvar::new(),
+            goings: AtomicU64::new(0),
         })
     }
 
@@ -95,9 +104,23 @@ impl Folder {
         found
     }
 
-    /// Looks through the folder. `patient`: a file that has just changed may not be whole yet, and is
-    /// left for later. Answers whether there is such a one.
-    pub(crate) fn scan(&self, patient: bool) -> bool {
+    /// Looks through the folder, and waits until all is brought in or refused.
+    pub(crate) fn scan(self: &Arc<Self>) {
+        loop {
+            let (rest, threads) = self.look_through(false);
+            for thread in threads {
+                // It has told what became of its file.
+                let _ = thread.join();
+            }
+            if !rest {
+                break;
+            }
+        }
+        self.name_the_missing();
+    }
+
+    /// What is in the folder.
+    fn files(&self) -> BTreeMap<PathBuf, (Version, [Guard; 2])> {
         let mut there = BTreeMap::new();
         let around = fs::metadata(&self.path).map_or_else(|_| Guard::default(), |at| guard(&at));
         if let Ok(files) = fs::read_dir(&self.path) {
@@ -111,15 +134,31 @@ impl Folder {
                 }
             }
         }
-        let now = Instant::now();
+        there
+    }
+
+    /// Looks through the folder once, and has threads look at the files that are new. `patient`: a file that has
+    /// just changed may not be whole yet, and is left for later, as is what others are at. Answers whether
+    /// another look is due soon.
+    fn look_through(self: &Arc<Self>, patient: bool) -> (bool, Vec<JoinHandle<()>>) {
         let mut unsettled = false;
         let mut gone = Vec::new();
         let mut ready = Vec::new();
-        let runs = self.running();
         {
-            let mut seen = lock(&self.seen);
+            let (there, runs, mut seen) = loop {
+                let (there, runs) = (self.files(), self.running());
+                let seen = lock(&self.seen);
+                if patient || !seen.values().any(|seen| seen.busy) {
+                    break (there, runs, seen);
+                }
+                drop(self.rested.wait(seen));
+            };
+            let goings = self.goings.load(Ordering::Acquire);
+            let now = Instant::now();
+            let mut busy = seen.values().filter(|seen| seen.busy).count();
             seen.retain(|path, seen| {
-                let stays = there.contains_key(path);
+                // One that a thread is at goes once that is done.
+                let stays = seen.busy || there.contains_key(path);
                 if !stays && let Some(name) = seen.name.take() {
                     gone.push(name);
                 }
@@ -131,9 +170,13 @@ impl Folder {
                     since: now,
                     guards,
                     done: false,
-                    rival: false,
+                    busy: false,
+                    rival: None,
                     name: None,
                 });
+                if known.busy {
+                    continue;
+                }
                 let has_changed = known.version != version;
                 // Whoever was refused for that may have been put right.
                 let is_freed = known.guards != guards
@@ -144,7 +187,10 @@ impl Folder {
                     known.done = false;
                 }
                 known.guards = guards;
-                if known.rival && !gone.is_empty() {
+                if known
+                    .rival
+                    .is_some_and(|then| then != goings || !gone.is_empty())
+                {
                     known.done = false;
                 }
                 if known.done {
@@ -154,10 +200,18 @@ impl Folder {
                     unsettled = true;
                     continue;
                 }
+                if busy >= limits::LOADS {
+                    unsettled = true;
+                    continue;
+                }
+                busy += 1;
                 known.done = true;
+                known.busy = true;
                 ready.push(path);
             }
+            unsettled |= patient && busy > 0;
         }
+        let has_room = !gone.is_empty();
         for name in gone {
             // It may have come back under another file name.
             if !self.is_held(&name) {
@@ -168,11 +222,11 @@ impl Folder {
                 });
             }
         }
-        self.bring_in(ready);
-        if !patient {
-            self.name_the_missing();
+        if has_room {
+            self.goings.fetch_add(1, Ordering::AcqRel);
         }
-        unsettled
+        let threads = ready.into_iter().filter_map(|path| self.bring_in(path));
+        (unsettled, threads.collect())
     }
 
     /// Says which plugins are configured and are not there: a name may be misspelt, or the file comes later.
@@ -208,27 +262,27 @@ impl Folder {
     }
 
     /// Each file on a thread of its own: one that hangs in its probe does not keep the others out.
-    fn bring_in(&self, files: Vec<PathBuf>) {
-        thread::scope(|scope| {
-            for path in files {
-                let Some(name) = self.claim(&path) else {
-                    continue;
-                };
-                let settings = self.settings_of(name.as_str());
-                let work = move || {
-                    let rival = self.shared.bring_in(&name, &path, settings);
-                    if let Some(seen) = lock(&self.seen).get_mut(&path) {
-                        seen.rival = rival;
-                    }
-                };
-                if let Err(error) = thread::Builder::new()
-                    .name("plugin-load".to_owned())
-                    .spawn_scoped(scope, work)
-                {
-                    tracing::error!(%error, "cannot start a thread for a plugin");
-                }
+    fn bring_in(self: &Arc<Self>, path: PathBuf) -> Option<JoinHandle<()>> {
+        let at = At {
+            folder: Arc::clone(self),
+            path,
+        };
+        let name = self.claim(&at.path)?;
+        let settings = self.settings_of(name.as_str());
+        let work = move || {
+            let At { folder, path } = &at;
+            let goings = folder.goings.load(Ordering::Acquire);
+            let rival = folder.shared.bring_in(&name, path, settings);
+            if let Some(seen) = lock(&folder.seen).get_mut(path) {
+                seen.rival = rival.then_some(goings);
             }
-        });
+        };
+        let started = thread::Builder::new()
+            .name("plugin-load".to_owned())
+            .spawn(work);
+        started
+            .inspect_err(|error| tracing::error!(%error, "cannot start a thread for a plugin"))
+            .ok()
     }
 
     /// The name of a file, unless another file has it.
@@ -255,7 +309,7 @@ impl Folder {
                 other.display()
             );
             if let Some(seen) = seen.get_mut(path) {
-                seen.rival = true;
+                seen.rival = Some(self.goings.load(Ordering::Acquire));
             }
             return None;
         }
@@ -276,13 +330,13 @@ impl Folder {
         Ok(sender)
     }
 
-    fn look_on(&self, news: &Receiver<()>, eyes: &mut Eyes) {
+    fn look_on(self: &Arc<Self>, news: &Receiver<()>, eyes: &mut Eyes) {
         loop {
             let watched = eyes.look_at(&self.path);
             if self.shared.is_closing() {
                 return;
             }
-            let pause = match (self.scan(true), watched) {
+            let pause = match (self.look_through(true).0, watched) {
                 (true, _) => limits::SETTLE,
                 (false, false) => limits::POLL,
                 (false, true) => REST,
@@ -294,6 +348,21 @@ impl Folder {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+}
+
+/// A thread is at a file until this is gone, however that ends.
+struct At {
+    folder: Arc<Folder>,
+    path: PathBuf,
+}
+
+impl Drop for At {
+    fn drop(&mut self) {
+        if let Some(seen) = lock(&self.folder.seen).get_mut(&self.path) {
+            seen.busy = false;
+        }
+        self.folder.rested.notify_all();
     }
 }
 

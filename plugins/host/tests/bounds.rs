@@ -54,7 +54,7 @@ static TALKER: abi::chat_plugin = declare!(Talker, id: "org.example.talker", nam
 fn who_sends_more_than_is_taken_is_told_and_goes_on_when_there_is_room() {
     let plugins = with(&[("talker", &TALKER, "{}")]);
     let mut said = Vec::new();
-    let mut speak = |ticket: u64| {
+    let speak = |ticket: u64, said: &mut Vec<u64>| {
         plugins.ask(vec![entry(ticket, room(), "speak")]);
         loop {
             for one in smol::block_on(plugins.next()) {
@@ -66,8 +66,8 @@ fn who_sends_more_than_is_taken_is_told_and_goes_on_when_there_is_room() {
             }
         }
     };
-    assert_eq!(speak(1), "256 true");
-    assert_eq!(speak(2), "0 true");
+    assert_eq!(speak(1, &mut said), "256 true");
+    assert_eq!(speak(2, &mut said), "0 true");
     // What becomes of them makes room, be it good or bad.
     let become_of = |token: u64, good: bool| News::Said {
         plugin: PluginName::new("talker").unwrap(),
@@ -78,12 +78,70 @@ fn who_sends_more_than_is_taken_is_told_and_goes_on_when_there_is_room() {
         },
     };
     plugins.tell(vec![
-        become_of(1, true),
-        become_of(2, false),
-        become_of(3, true),
+        become_of(said[0], true),
+        become_of(said[100], false),
+        become_of(said[255], true),
     ]);
-    assert_eq!(speak(3), "3 true");
+    assert_eq!(speak(3, &mut said), "3 true");
     assert_eq!(said.len(), 259);
+    assert_eq!(plugins.list()[0].dropped, 0);
+    smol::block_on(plugins.close());
+}
+
+static TOLD: AtomicU64 = AtomicU64::new(0);
+
+/// Tells as much as it may.
+struct Teller;
+
+impl Plugin for Teller {
+    fn init(setup: &mut Setup<'_, Self>) -> Result<Self, String> {
+        setup.entry(0, Self::entry)?;
+        Ok(Self)
+    }
+}
+
+impl Teller {
+    fn entry(&mut self, event: &Event<'_>) -> Verdict {
+        let mut taken = 0;
+        let end = loop {
+            match event.reply("again") {
+                Ok(()) if taken < 100_000 => taken += 1,
+                Ok(()) => break None,
+                Err(failed) => break Some(failed),
+            }
+        };
+        TOLD.store(taken, Ordering::Release);
+        Verdict::reject(format!("{}", end == Some(Failed::Full)))
+    }
+}
+
+static TELLER: abi::chat_plugin = declare!(Teller, id: "org.example.teller", name: "Teller",
+    version: "1", license: "MIT", capabilities: capability::READ_TEXT | capability::REJECT | capability::NOTICE);
+
+/// The same for notices, until the engine has taken them.
+#[test]
+fn who_tells_more_than_is_taken_is_told_and_goes_on_when_there_is_room() {
+    let plugins = with(&[("teller", &TELLER, "{}")]);
+    for ticket in 1..4 {
+        plugins.ask(vec![entry(ticket, room(), "tell")]);
+        // Meanwhile nobody takes anything.
+        while TOLD.load(Ordering::Acquire) == 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(TOLD.swap(0, Ordering::AcqRel), 256);
+        let (mut notices, mut verdict) = (0, None);
+        while verdict.is_none() {
+            for one in smol::block_on(plugins.next()) {
+                match one {
+                    FromHooks::Notice(_) => notices += 1,
+                    FromHooks::Verdict(_, one) => verdict = Some(one),
+                    _ => {}
+                }
+            }
+        }
+        assert_eq!(verdict, Some(port::Verdict::Reject("true".to_owned())));
+        assert_eq!(notices, 256);
+    }
     assert_eq!(plugins.list()[0].dropped, 0);
     smol::block_on(plugins.close());
 }
@@ -330,6 +388,36 @@ fn whoever_is_waited_for_may_answer_later() {
     smol::block_on(plugins.close());
 }
 
+/// Does not start.
+struct Unwilling;
+
+impl Plugin for Unwilling {
+    fn init(setup: &mut Setup<'_, Self>) -> Result<Self, String> {
+        setup.host().log(chat_plugin::Level::Warn, "nothing is set");
+        setup.host().log(chat_plugin::Level::Info, "good bye");
+        match setup.host().config("says") {
+            Some(why) => Err(why),
+            None => Err("the key `says` is missing".to_owned()),
+        }
+    }
+}
+
+static UNWILLING: abi::chat_plugin = declare!(Unwilling, id: "org.example.unwilling", name: "Unwilling",
+    version: "1", license: "MIT", capabilities: 0);
+
+#[test]
+fn the_list_says_why_a_plugin_did_not_start() {
+    let plugins = begun(&[("unwilling", &UNWILLING, "{}")]);
+    let item = &plugins.list()[0];
+    assert_eq!(item.state, "refused");
+    assert!(
+        item.why.contains("the key `says` is missing"),
+        "{}",
+        item.why
+    );
+    smol::block_on(plugins.close());
+}
+
 fn login() -> Question {
     Question::Login(Arc::new(LoginAsk {
         link: LinkId(7),
@@ -340,6 +428,14 @@ fn login() -> Question {
 }
 
 fn with(all: &[(&str, &'static abi::chat_plugin, &str)]) -> Arc<Plugins> {
+    let plugins = begun(all);
+    for item in plugins.list() {
+        assert_eq!(item.state, "running", "{item:?}");
+    }
+    plugins
+}
+
+fn begun(all: &[(&str, &'static abi::chat_plugin, &str)]) -> Arc<Plugins> {
     let settings = |json: &str| {
         let value: serde_json::Value = serde_json::from_str(json).unwrap();
         Settings::read(value.as_object().unwrap()).unwrap()
@@ -359,9 +455,6 @@ fn with(all: &[(&str, &'static abi::chat_plugin, &str)]) -> Arc<Plugins> {
     let working = Arc::clone(&plugins).run(log, Arc::new(Elsewhere));
     smol::spawn(working).detach();
     plugins.subscriptions();
-    for item in plugins.list() {
-        assert_eq!(item.state, "running", "{item:?}");
-    }
     plugins
 }
 
