@@ -88,6 +88,12 @@ impl Shared {
         for seat_id in busy {
             desk.collect(seat_id);
         }
+        // Also where the instance has been stopped meanwhile, and has no seat any more.
+        if let Some((seat_id, since)) = desk.caller_in
+            && tick.saturating_sub(since) >= limits::KEPT_TICKS
+        {
+            self.replace_caller(desk, seat_id);
+        }
         let mut late = Vec::new();
         let mut stuck = Vec::new();
         let mut expired = Vec::new();
@@ -109,23 +115,19 @@ impl Shared {
             if waited >= deadline {
                 late.push((*seat_id, seat.slot));
             } else if (waited >= 1 && seat.busy) || (waited >= STUCK_TICKS && !seat.leaving) {
-                stuck.push((*seat_id, seat.slot, waited));
+                stuck.push((*seat_id, seat.slot));
             }
         }
         for (seat_id, call_id) in expired {
             desk.expire(seat_id, call_id);
         }
-        for (seat_id, id, waited) in stuck {
+        for (seat_id, id) in stuck {
             let local = desk
                 .seats
                 .get(&seat_id)
                 .is_some_and(|seat| matches!(seat.place, Place::Local(_)));
             match local {
-                true if desk.caller_in == Some(seat_id) => {
-                    if waited >= limits::KEPT_TICKS {
-                        self.replace_caller(desk, seat_id);
-                    }
-                }
+                true if desk.caller_in.is_some_and(|(inside, _)| inside == seat_id) => {}
                 // Others want to be called meanwhile.
                 true if self.idle.load(Ordering::Acquire) == 0 => self.start_worker(),
                 true => {}
