@@ -300,6 +300,32 @@ mod tests {
     }
 
     #[test]
+    fn a_version_that_hangs_on_its_way_out_takes_nobody_with_it() {
+        let _turn = lock(&TURN);
+        let (shared, heard) = shared(true);
+        let (id, release, caller) = inside(&shared, &heard);
+        let old = shared.with(|desk| {
+            let slot = desk.slots.get_mut(&id).unwrap();
+            slot.settings.deadline = 5 * limits::TICK;
+            let old = slot.seat.take().unwrap();
+            desk.seats.get_mut(&old).unwrap().leaving = true;
+            old
+        });
+        shared.start_clock().unwrap();
+        assert!(matches!(next(&heard), Told::Replaced));
+        let successor = start(&heard);
+        while shared.with(|desk| desk.seats.contains_key(&old)) {
+            thread::yield_now();
+        }
+        shared.with(|desk| assert_eq!(desk.slots[&id].state, State::Running));
+        drop(release);
+        assert!(matches!(next(&heard), Told::Back));
+        caller.join().unwrap();
+        shared.close();
+        successor.join().unwrap();
+    }
+
+    #[test]
     fn a_thread_is_replaced_also_while_the_server_ends() {
         let _turn = lock(&TURN);
         let (shared, heard) = shared(true);

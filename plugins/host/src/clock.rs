@@ -162,6 +162,7 @@ impl Shared {
             return;
         };
         let place = call.what.place();
+        let is_leaving = seat.leaving;
         let local = matches!(seat.place, Place::Local(_));
         if local && !seat.busy {
             // No thread was free for it, which is others' fault.
@@ -177,8 +178,15 @@ impl Shared {
         if local {
             // Its thread can't be taken back: the instance is given up with it.
             desk.given_up.insert(seat_id);
-            if !self.replace_caller(desk, seat_id) {
+            // The worker that is in it goes when it is back; a caller was replaced before.
+            if !self.replace_caller(desk, seat_id) && self.idle.load(Ordering::Acquire) == 0 {
                 self.start_worker();
+            }
+            if is_leaving {
+                // Its successor can't help it.
+                desk.count_error(id);
+                desk.end_seat(seat_id, true);
+                return;
             }
             desk.count_error(id);
             desk.trip(id, why);
