@@ -46,12 +46,12 @@ impl Shared {
             process.put(|out| crate::frame::Down::Stop.write(out));
             process.flush();
         }
-        for local in self.idle_locals() {
+        let until = Instant::now() + limits::STOP_WAIT;
+        for local in self.idle_locals(until) {
             if let Some(instance) = lock(&local.instance).take() {
                 instance.destroy();
             }
         }
-        let until = Instant::now() + limits::STOP_WAIT;
         for process in processes.values() {
             if process.ended_by(until).is_none() {
                 process.kill();
@@ -76,11 +76,12 @@ impl Shared {
     }
 
     /// Instances in this process that no thread is in. One that is about to come out is waited for.
-    fn idle_locals(&self) -> Vec<Arc<Local>> {
+    fn idle_locals(&self, until: Instant) -> Vec<Arc<Local>> {
         let is_busy = |seat: &Seat| seat.busy && matches!(seat.place, Place::Local(_));
+        let left = until.saturating_duration_since(Instant::now());
         let (desk, _) = self
             .clock
-            .wait_timeout_while(lock(&self.desk), limits::STOP_WAIT, |desk| {
+            .wait_timeout_while(lock(&self.desk), left, |desk| {
                 desk.seats.values().any(is_busy)
             })
             .unwrap_or_else(PoisonError::into_inner);
