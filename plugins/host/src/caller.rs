@@ -348,6 +348,87 @@ mod tests {
         assert_eq!(lock(&shared.desk).kept, 0);
     }
 
+    /// Answers at once, slowly, or later from another thread, by turns.
+    struct Moody(usize);
+
+    impl Plugin for Moody {
+        fn init(setup: &mut Setup<'_, Self>) -> Result<Self, String> {
+            setup.on(Hook::Login, 0, Self::login)?;
+            Ok(Self(0))
+        }
+    }
+
+    impl Moody {
+        fn login(&mut self, event: &chat_plugin::Event<'_>) -> Verdict {
+            self.0 += 1;
+            match self.0 {
+                n if n % 89 == 0 => thread::sleep(Duration::from_millis(2)),
+                n if n % 7 == 0 => {
+                    let deferred = event.defer().expect("a login can be deferred");
+                    thread::spawn(move || deferred.resolve(&Verdict::Pass));
+                    return Verdict::Defer;
+                }
+                _ => {}
+            }
+            Verdict::Pass
+        }
+    }
+
+    static MOODY: abi::chat_plugin = declare!(Moody, id: "org.example.moody", name: "Moody",
+        version: "1", license: "MIT", capabilities: 0);
+
+    #[test]
+    fn each_question_is_answered_once_over_many_reloads() {
+        const ASKS: u64 = 4000;
+        let (shared, heard) = shared(true);
+        thread::spawn(move || {
+            let tasks = heard.into_iter().map(|told| match told {
+                Told::Spawned(task) => Some(thread::spawn(move || future::block_on(task))),
+                _ => None,
+            });
+            tasks.flatten().for_each(drop);
+        });
+        shared.start_worker();
+        shared.start_clock().unwrap();
+        let bring = |shared: &Arc<Shared>| {
+            let name = PluginName::new("moody").unwrap();
+            // SAFETY: a whole description that lives.
+            let plugin = unsafe { crate::given::Plugin::new(&raw const MOODY) }.unwrap();
+            let settings = serde_json::json!({ "deadline_ms": 60_000 });
+            let settings = Settings::read(settings.as_object().unwrap()).unwrap();
+            shared.bring_static(&name, plugin, &settings).unwrap();
+        };
+        bring(&shared);
+        let reloading = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || (0..40).for_each(|_| bring(&shared))
+        });
+        let mut verdicts = std::collections::BTreeMap::new();
+        let mut asked = 0;
+        let until = Instant::now() + Duration::from_secs(60);
+        while (verdicts.len() as u64) < ASKS {
+            if asked < ASKS && asked - (verdicts.len() as u64) < 256 {
+                shared.put_asks((asked..asked + 16).map(login).collect());
+                asked += 16;
+            }
+            for said in shared.take_out() {
+                if let FromHooks::Verdict(ticket, verdict) = said {
+                    assert_eq!(verdict, chat_engine::port::Verdict::Pass);
+                    assert!(
+                        verdicts.insert(ticket.0, verdict).is_none(),
+                        "{ticket:?} twice"
+                    );
+                }
+            }
+            assert!(Instant::now() < until, "{} of {asked}", verdicts.len());
+            thread::yield_now();
+        }
+        reloading.join().unwrap();
+        let errors = shared.with(|desk| desk.slots.values().next().unwrap().stats.errors);
+        assert_eq!(errors, 0);
+        shared.close();
+    }
+
     #[test]
     fn all_workers_end_with_the_server() {
         let (shared, _heard) = shared(true);
