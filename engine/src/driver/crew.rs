@@ -11,11 +11,12 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use async_task::{Builder, Runnable, Task};
+use async_task::{Runnable, Task};
 
 use super::sockets::Sockets;
 use crate::limits;
@@ -74,10 +75,8 @@ impl Crew {
     ) -> Task<T> {
         let crew = Arc::clone(self);
         let schedule = move |runnable| crew.push(runnable);
-        // A panic ends the thread that runs the task, and is seen.
-        let (runnable, task) = Builder::new()
-            .propagate_panic(true)
-            .spawn(move |()| future, schedule);
+        // A panic ends the thread that runs the task, and is seen: nobody waits for most tasks.
+        let (runnable, task) = async_task::spawn(future, schedule);
         runnable.schedule();
         task
     }
@@ -172,9 +171,16 @@ impl Crew {
         drop(state);
         let spare = Member::new(self, true);
         let crew = Arc::clone(self);
+        let work = move || {
+            let worked = catch_unwind(AssertUnwindSafe(|| crew.work_as(spare)));
+            if worked.is_err() {
+                // Nobody waits for this thread, so the others let it be seen.
+                crew.stop();
+            }
+        };
         let started = thread::Builder::new()
             .name("chat-spare".to_owned())
-            .spawn(move || crew.work_as(spare));
+            .spawn(work);
         if let Err(error) = started {
             tracing::error!(%error, "cannot start a thread in place of one that is kept");
             let mut state = self.lock();
@@ -319,10 +325,6 @@ impl Member {
         }
         if self.is_spare && state.spares > state.kept {
             state.spares -= 1;
-            // Somebody has to be at the sockets.
-            let is_looked_after = state.watcher.is_some() || state.in_kernel || state.awake > 1;
-            let call = if is_looked_after { None } else { state.call() };
-            self.crew.make(call, state);
             return Rest::Over;
         }
         state.awake -= 1;
@@ -361,9 +363,13 @@ impl Drop for Member {
         let mut state = self.crew.lock();
         state.get_up(self.id);
         state.awake -= 1;
-        // Whoever called this one meant anybody.
-        let is_left = !state.ready.is_empty() && state.awake == 0;
-        let call = if is_left { state.call() } else { None };
+        // Whoever called this one meant anybody, and somebody has to be at the sockets.
+        let is_left = !state.ready.is_empty() || state.watcher.is_none();
+        let call = if is_left && state.awake == 0 {
+            state.call()
+        } else {
+            None
+        };
         self.crew.make(call, state);
     }
 }
@@ -494,6 +500,175 @@ mod tests {
         crew.stop();
         only.join().unwrap();
         assert!(!Crew::is_own_thread());
+    }
+
+    /// Whether somebody waits at the sockets, or comes there when all have nothing to do.
+    #[cfg(unix)]
+    fn hears(crew: &Arc<Crew>) {
+        use std::io::Write as _;
+        use std::os::unix::net::UnixStream;
+
+        use futures_lite::AsyncReadExt as _;
+
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let mut reader = crew.sockets.reader(theirs).unwrap();
+        let (told, heard) = mpsc::channel();
+        let reads = async move {
+            let mut byte = [0];
+            while reader.read_exact(&mut byte).await.is_ok() {
+                let _ = told.send(byte[0]);
+            }
+        };
+        crew.spawn(reads).detach();
+        for byte in 0..3 {
+            ours.write_all(&[byte]).unwrap();
+            assert_eq!(heard.recv(), Ok(byte));
+        }
+    }
+
+    /// Tasks keep their threads for a moment each while others are passed round. A watchdog that is as quick as it
+    /// can be has some of these threads replaced, often when they are about to be back.
+    #[test]
+    fn whoever_is_kept_and_replaced_is_counted_until_all_rest() {
+        const WAITS: u8 = 0;
+        const REPLACED: u8 = 1;
+        const BACK: u8 = 2;
+        for count in [1, 2] {
+            let crew = crew();
+            let threads: Vec<_> = (0..count)
+                .map(|_| {
+                    let crew = Arc::clone(&crew);
+                    thread::spawn(move || crew.work())
+                })
+                .collect();
+            let (kept, watched) = mpsc::channel::<Arc<Mutex<u8>>>();
+            let watchdog = thread::spawn({
+                let crew = Arc::clone(&crew);
+                move || {
+                    for place in watched {
+                        thread::yield_now();
+                        let mut place = place.lock().unwrap();
+                        if *place == WAITS {
+                            *place = REPLACED;
+                            crew.replace();
+                        }
+                    }
+                }
+            });
+            let keep = |turns: usize| {
+                let (crew, kept) = (Arc::clone(&crew), kept.clone());
+                async move {
+                    for turn in 0..turns {
+                        let place = Arc::new(Mutex::new(WAITS));
+                        kept.send(Arc::clone(&place)).unwrap();
+                        for _ in 0..turn % 8 {
+                            thread::yield_now();
+                        }
+                        let before = std::mem::replace(&mut *place.lock().unwrap(), BACK);
+                        if before == REPLACED {
+                            crew.give_back();
+                        }
+                        yield_now().await;
+                    }
+                }
+            };
+            let keepers: Vec<_> = (0..3).map(|_| crew.spawn(keep(200))).collect();
+            pass_round(&crew);
+            keepers.into_iter().for_each(block_on);
+            drop(kept);
+            watchdog.join().unwrap();
+            #[cfg(unix)]
+            hears(&crew);
+            pass_round(&crew);
+            // All that are left, spares among them, wait: one of them at the sockets.
+            let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+            loop {
+                let state = crew.lock();
+                let waits = state.resting.len() + usize::from(state.watcher.is_some());
+                if state.awake == 0 && state.watcher.is_some() && waits == count + state.spares {
+                    assert_eq!(state.kept, 0);
+                    break;
+                }
+                assert!(std::time::Instant::now() < until, "{state:?}");
+                drop(state);
+                thread::yield_now();
+            }
+            crew.stop();
+            for thread in threads {
+                thread.join().unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_the_thread_that_ran_the_task() {
+        let crew = crew();
+        crew.spawn(async { panic!("as it was told") }).detach();
+        let thread = thread::spawn({
+            let crew = Arc::clone(&crew);
+            move || crew.work()
+        });
+        assert!(thread.join().is_err());
+        // The others go on.
+        let other = thread::spawn({
+            let crew = Arc::clone(&crew);
+            move || crew.work()
+        });
+        pass_round(&crew);
+        crew.stop();
+        other.join().unwrap();
+    }
+
+    #[test]
+    fn a_panic_of_a_spare_thread_ends_the_others() {
+        let crew = crew();
+        let only = thread::spawn({
+            let crew = Arc::clone(&crew);
+            move || crew.work()
+        });
+        let (told, heard) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let keeps = {
+            let crew = Arc::clone(&crew);
+            async move {
+                told.send(()).unwrap();
+                let _ = released.recv();
+                crew.give_back();
+            }
+        };
+        crew.spawn(keeps).detach();
+        heard.recv().unwrap();
+        crew.replace();
+        let is_over = {
+            let crew = Arc::clone(&crew);
+            crew.spawn(async { panic!("as it was told") }).detach();
+            move || crew.lock().is_over
+        };
+        while !is_over() {
+            thread::yield_now();
+        }
+        drop(release);
+        only.join().unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_member_that_is_dropped_leaves_the_sockets_to_the_others() {
+        let crew = crew();
+        let mut gone = Box::pin(crew.run());
+        assert!(block_on(poll_once(&mut gone)).is_none());
+        assert!(crew.lock().watcher.is_some());
+        let thread = thread::spawn({
+            let crew = Arc::clone(&crew);
+            move || crew.work()
+        });
+        while crew.lock().resting.is_empty() {
+            thread::yield_now();
+        }
+        drop(gone);
+        hears(&crew);
+        crew.stop();
+        thread.join().unwrap();
     }
 
     #[test]

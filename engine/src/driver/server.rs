@@ -147,6 +147,7 @@ impl Shared {
     pub(crate) fn lend(&self) -> Arc<dyn Workplace> {
         Arc::new(Lent {
             crew: Arc::clone(&self.crew),
+            #[cfg(unix)]
             sockets: Arc::clone(&self.sockets),
             stopped: Arc::clone(&self.stopped),
         })

@@ -11,6 +11,7 @@ use async_lock::OnceCell;
 use futures_lite::FutureExt;
 
 use super::crew::Crew;
+#[cfg(unix)]
 use super::sockets::Sockets;
 #[cfg(unix)]
 use crate::port::Reader;
@@ -19,6 +20,7 @@ use crate::port::{BoxFuture, Workplace};
 /// Threads and sockets of a server, without the server: the port may keep it as long as it likes.
 pub(crate) struct Lent {
     pub(super) crew: Arc<Crew>,
+    #[cfg(unix)]
     pub(super) sockets: Arc<Sockets>,
     pub(super) stopped: Arc<OnceCell<()>>,
 }

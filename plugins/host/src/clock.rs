@@ -92,6 +92,12 @@ impl Shared {
         for seat_id in busy {
             desk.collect(seat_id);
         }
+        // Also where the instance has been stopped meanwhile, and has no seat any more.
+        if let Some((seat_id, since)) = desk.caller_in
+            && tick.saturating_sub(since) >= limits::KEPT_TICKS
+        {
+            self.replace_caller(desk, seat_id);
+        }
         let mut late = Vec::new();
         let mut stuck = Vec::new();
         let mut expired = Vec::new();
@@ -113,23 +119,19 @@ impl Shared {
             if waited >= deadline {
                 late.push((*seat_id, seat.slot));
             } else if (waited >= 1 && seat.busy) || (waited >= STUCK_TICKS && !seat.leaving) {
-                stuck.push((*seat_id, seat.slot, waited));
+                stuck.push((*seat_id, seat.slot));
             }
         }
         for (seat_id, call_id) in expired {
             desk.expire(seat_id, call_id);
         }
-        for (seat_id, id, waited) in stuck {
+        for (seat_id, id) in stuck {
             let local = desk
                 .seats
                 .get(&seat_id)
                 .is_some_and(|seat| matches!(seat.place, Place::Local(_)));
             match local {
-                true if desk.caller_in == Some(seat_id) => {
-                    if waited >= limits::KEPT_TICKS {
-                        self.replace_caller(desk, seat_id);
-                    }
-                }
+                true if desk.caller_in.is_some_and(|(inside, _)| inside == seat_id) => {}
                 // Others want to be called meanwhile.
                 true if self.idle.load(Ordering::Acquire) == 0 => self.start_worker(),
                 true => {}
@@ -164,6 +166,7 @@ impl Shared {
             return;
         };
         let place = call.what.place();
+        let is_leaving = seat.leaving;
         let local = matches!(seat.place, Place::Local(_));
         if local && !seat.busy {
             // No thread was free for it, which is others' fault.
@@ -179,11 +182,16 @@ impl Shared {
         if local {
             // Its thread can't be taken back: the instance is given up with it.
             desk.given_up.insert(seat_id);
-            if !self.replace_caller(desk, seat_id) {
+            // The worker that is in it goes when it is back; a caller was replaced before.
+            if !self.replace_caller(desk, seat_id) && self.idle.load(Ordering::Acquire) == 0 {
                 self.start_worker();
             }
             desk.count_error(id);
-            self.give_seat_up(desk, seat_id, id, why);
+            match is_leaving {
+                // Its successor can't help it.
+                true => desk.end_seat(seat_id, true),
+                false => self.give_seat_up(desk, seat_id, id, why),
+            }
             return;
         }
         self.lost(desk, seat_id, id, &why);

@@ -34,8 +34,8 @@ pub(crate) struct Desk {
     pub(crate) prompt: VecDeque<SeatId>,
     /// There is a task that does so. It is the one of this number: one whose thread is kept has a successor.
     pub(crate) caller: Option<u64>,
-    /// The seat that it is in.
-    pub(crate) caller_in: Option<SeatId>,
+    /// The seat that it is in, which may be gone by now, and since which tick.
+    pub(crate) caller_in: Option<(SeatId, u64)>,
     /// Callers whose threads are kept now.
     pub(crate) kept: usize,
     /// Seats whose helper is to get what was collected for it.

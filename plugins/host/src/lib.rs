@@ -37,6 +37,7 @@ mod caller;
 mod chain;
 mod change;
 mod clock;
+mod close;
 mod desk;
 mod disk;
 #[cfg(feature = "folder")]

@@ -1,7 +1,6 @@
 //! Who works around the desk: the caller and the workers for plugins in this process, readers of helpers, and
 //! the clock.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -14,11 +13,11 @@ use std::time::Instant;
 use chat_engine::port::{Ask, FromHooks, Reader, Workplace};
 use chat_plugin_abi as abi;
 use event_listener::Event;
-use futures_lite::AsyncReadExt;
+use futures_lite::{AsyncReadExt, future};
 
 use crate::ask::{Asking, asking};
 use crate::desk::Desk;
-use crate::disk::{Chore, Disk};
+use crate::disk::Disk;
 use crate::frame::{Answer, Frames, Up, Wish};
 use crate::instance::{Outcome, lock};
 use crate::launch::{Process, how};
@@ -34,11 +33,11 @@ pub(crate) struct Shared {
     pub(crate) desk: Mutex<Desk>,
     pub(crate) inbox: Mutex<Inbox>,
     /// Workers wait for the inbox.
-    work: Condvar,
+    pub(crate) work: Condvar,
     /// The clock waits for something that has a time.
     pub(crate) clock: Condvar,
     pub(crate) idle: AtomicUsize,
-    workers: AtomicUsize,
+    pub(crate) workers: AtomicUsize,
     outbox: Mutex<Outbox>,
     arrivals: Mutex<Arrivals>,
     pub(crate) said: Event,
@@ -61,6 +60,8 @@ pub(crate) struct Inbox {
     pub(crate) asks: Vec<(Ask, Option<Asking>)>,
     /// There are calls at the desk for a worker.
     kick: bool,
+    /// Nobody waits for anything any more.
+    pub(crate) is_over: bool,
     pub(crate) caller: Caller,
 }
 
@@ -223,7 +224,7 @@ impl Shared {
     }
 
     /// Wakes whoever is to look at the inbox and at filters.
-    fn call_caller(&self) {
+    pub(crate) fn call_caller(&self) {
         let mut inbox = lock(&self.inbox);
         match std::mem::replace(&mut inbox.caller, Caller::Works(true)) {
             Caller::Works(_) => {}
@@ -302,7 +303,7 @@ impl Shared {
     /// Waits until there is something to do.
     fn rest(&self) {
         let mut inbox = lock(&self.inbox);
-        while inbox.asks.is_empty() && !inbox.kick {
+        while inbox.asks.is_empty() && !inbox.kick && !inbox.is_over {
             inbox = self
                 .work
                 .wait(inbox)
@@ -339,7 +340,8 @@ impl Shared {
         let calls: Vec<(u64, What)> = calls.map(|call| (call.id, call.what.clone())).collect();
         seat.busy = true;
         seat.progress = tick;
-        drop(desk);
+        // Nobody else is to wait for this call, the clock that watches it least of all.
+        self.settle(desk);
 
         let turn = Instant::now();
         let mut began = turn;
@@ -393,6 +395,9 @@ impl Shared {
         drop(held);
 
         let mut desk = lock(&self.desk);
+        if desk.closing {
+            self.clock.notify_all();
+        }
         if desk.given_up.remove(&id) {
             return None;
         }
@@ -470,30 +475,21 @@ impl Shared {
         frames: &mut Frames,
     ) -> Result<(), Nonsense> {
         let mut bytes = vec![0; 64 * 1024];
-        loop {
-            let mut ups = Vec::new();
-            while let Some((tag, body)) = frames.next().map_err(|()| Nonsense)? {
-                ups.push(Up::read(tag, body).ok_or(Nonsense)?);
+        while let Some(ups) = next_ups(&mut reader, frames, &mut bytes).await? {
+            let mut sense = true;
+            let mut desk = lock(&self.desk);
+            for up in ups {
+                sense &= self.up(&mut desk, seat, slot, up);
             }
-            if !ups.is_empty() {
-                let mut sense = true;
-                let mut desk = lock(&self.desk);
-                for up in ups {
-                    sense &= self.up(&mut desk, seat, slot, up);
-                }
-                self.settle(desk);
-                if process.has_unsent() {
-                    process.flush();
-                }
-                if !sense {
-                    return Err(Nonsense);
-                }
+            self.settle(desk);
+            if process.has_unsent() {
+                process.flush();
             }
-            match reader.read(&mut bytes).await {
-                Ok(0) | Err(_) => return Ok(()),
-                Ok(count) => frames.push(bytes.get(..count).unwrap_or_default()),
+            if !sense {
+                return Err(Nonsense);
             }
         }
+        Ok(())
     }
 
     fn up(&self, desk: &mut Desk, seat: SeatId, slot: SlotId, up: Up) -> bool {
@@ -596,70 +592,49 @@ impl Shared {
             self.relaunch(desk, id);
         }
     }
+}
 
-    pub(crate) fn is_closing(&self) -> bool {
-        lock(&self.desk).closing
+/// What a helper says next; `None` once it is gone.
+async fn next_ups(
+    reader: &mut Reader,
+    frames: &mut Frames,
+    bytes: &mut [u8],
+) -> Result<Option<Vec<Up>>, Nonsense> {
+    loop {
+        let mut ups = Vec::new();
+        while let Some((tag, body)) = frames.next().map_err(|()| Nonsense)? {
+            ups.push(Up::read(tag, body).ok_or(Nonsense)?);
+        }
+        if !ups.is_empty() {
+            return Ok(Some(ups));
+        }
+        let count = match reader.read(bytes).await {
+            Ok(0) | Err(_) => return Ok(None),
+            Ok(count) => count,
+        };
+        frames.push(bytes.get(..count).unwrap_or_default());
+        if count == bytes.len() {
+            // One that never stops must not have the thread for itself.
+            future::yield_now().await;
+        }
     }
+}
 
-    pub(crate) fn close(&self) {
-        let mut desk = lock(&self.desk);
-        desk.closing = true;
-        let mut processes: HashMap<SeatId, Arc<Process>> = HashMap::new();
-        let mut locals = Vec::new();
-        for (id, seat) in &desk.seats {
-            match &seat.place {
-                Place::Helper(process) => {
-                    processes.insert(*id, Arc::clone(process));
-                }
-                Place::Local(local) if !seat.busy => locals.push(Arc::clone(local)),
-                Place::Local(_) => {}
-            }
-        }
-        for seat in desk.seats.values_mut() {
-            seat.pack();
-        }
-        drop(desk);
-        lock(&self.inbox).kick = true;
-        self.call_caller();
-        self.work.notify_all();
-        self.clock.notify_all();
-        self.urgent.notify(usize::MAX);
-        self.said.notify(usize::MAX);
-        // What it has written must not come after what is written here.
-        if let Some(clock) = lock(&self.clock_thread).take() {
-            let _ = clock.join();
-        }
-        for process in processes.values() {
-            process.put(|out| crate::frame::Down::Stop.write(out));
-            process.flush();
-        }
-        for local in locals {
-            if let Some(instance) = lock(&local.instance).take() {
-                instance.destroy();
-            }
-        }
-        let until = Instant::now() + limits::STOP_WAIT;
-        for process in processes.values() {
-            if process.ended_by(until).is_none() {
-                process.kill();
-            }
-        }
-        // What they kept at their end counts: their readers take themselves away when they have read it.
-        let desk = lock(&self.desk);
-        let (mut desk, _) = self
-            .clock
-            .wait_timeout_while(desk, limits::STOP_WAIT, |desk| {
-                desk.seats.keys().any(|id| processes.contains_key(id))
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        let changes = desk.take_changes(true);
-        self.disk.line_up([Chore::Write(changes)]);
-        desk.slots.clear();
-        desk.seats.clear();
-        drop(desk);
-        self.disk.work();
-        self.disk.forget_suspects();
-        // A thread that is stuck in a plugin may hold the rest for ever.
-        self.disk.end();
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::{block_on, poll_once};
+    use futures_lite::io;
+
+    use super::*;
+
+    #[test]
+    fn a_helper_that_never_stops_leaves_its_thread_to_others_now_and_then() {
+        let mut reader: Reader = Box::new(io::repeat(0));
+        let mut frames = Frames::default();
+        let mut bytes = vec![0; 64 * 1024];
+        // Empty frames, which are nonsense as soon as they are looked at.
+        let mut next = Box::pin(next_ups(&mut reader, &mut frames, &mut bytes));
+        assert!(block_on(poll_once(&mut next)).is_none());
+        assert!(block_on(next).is_err());
     }
 }

@@ -15,8 +15,9 @@ use chat_engine::port::{
     self, Ask, AskPlace, EntryAsk, FromHooks, HookSet, Hooks, LogView, Question,
 };
 use chat_engine::{
-    AccountId, AccountName, Body, Client, ClientConfig, Command, Content, ConversationId, Event,
-    Registration, RoomName, Secret, SendId, Server, ServerConfig, Target, Ticket, Trust, UnixTime,
+    AccountId, AccountName, Admin, Body, Client, ClientConfig, Command, Content, ConversationId,
+    Error, Event, Registration, RoomName, Secret, SendId, Server, ServerConfig, Target, Ticket,
+    Trust, UnixTime,
 };
 use chat_plugin::abi;
 use chat_plugin::{Hook, Plugin, Setup, Verdict, capability, declare};
@@ -217,6 +218,27 @@ fn a_server_of_one_thread_goes_on_while_a_filter_keeps_it() {
             ("running", 0),
             "{item:?}"
         );
+    });
+}
+
+#[test]
+fn a_server_of_one_thread_ends_while_a_filter_keeps_it() {
+    let _turn = TURN.lock();
+    let settings = BTreeMap::from([("bare".to_owned(), settings(r#"{"deadline_ms":60000}"#))]);
+    let plugins = plugins(settings, vec![BuiltIn::new("bare", &BARE).unwrap()]);
+    let (release, gate): (Sender<()>, _) = channel();
+    *GATE.lock().unwrap() = Some(gate);
+    talk_with(Threads::Own, plugins, async |ann, server| {
+        send(&ann, "hang");
+        while GATE.lock().unwrap().is_some() {
+            smol::future::yield_now().await;
+        }
+        server.drain().await;
+        // Else this one would be asked for ever.
+        let asked = server.admin(Admin::Stats).await;
+        assert!(matches!(asked, Err(Error::Closed)), "{asked:?}");
+        // Only now the thread comes back, and finds that all is over.
+        drop(release);
     });
 }
 
