@@ -38,6 +38,7 @@ impl Shared {
         self.work.notify_all();
         self.clock.notify_all();
         self.urgent.notify(usize::MAX);
+        self.begun.notify(usize::MAX);
         self.said.notify(usize::MAX);
         // What it has written must not come after what is written here.
         if let Some(clock) = lock(&self.clock_thread).take() {

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 
+use chat_engine::port::PluginName;
+use chat_plugin_abi as abi;
+
 use crate::change::Made;
 use crate::frame::{About, Start};
 use crate::given::Plugin;
@@ -14,7 +17,6 @@ use crate::services::LocalWishes;
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::slot::{Coming, Local, SeatId, Slot, SlotId, Source, State};
-use chat_engine::port::PluginName;
 
 /// Why a plugin does not run.
 #[derive(Debug)]
@@ -90,12 +92,13 @@ impl Shared {
             slot.faults.clear();
             slot.slow.clear();
             slot.restarts = 0;
-            tracing::info!(
-                plugin = name,
-                id = about.id,
-                version = about.version,
-                "loaded"
-            );
+            slot.begins = about.hooks.contains_key(&abi::CHAT_HOOK_ENTRY_POST)
+                && slot.observer.is_none()
+                && slot.cursor.is_none();
+            // What is said after this line it is to see.
+            if !slot.begins {
+                slot.tell_loaded(&about);
+            }
             for command in about.commands.keys() {
                 let owner = desk.command_owner(command).filter(|owner| *owner != id);
                 if owner.is_some() {

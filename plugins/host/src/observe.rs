@@ -13,7 +13,7 @@ use crate::desk::Desk;
 use crate::disk::Chore;
 use crate::limits;
 use crate::shared::Shared;
-use crate::slot::{SlotId, State, What};
+use crate::slot::{Slot, SlotId, State, What};
 
 /// Reads the log for all observers until the host is closed.
 pub(crate) async fn run(shared: Arc<Shared>, log: LogView) {
@@ -45,6 +45,26 @@ pub(crate) async fn run(shared: Arc<Shared>, log: LogView) {
             };
             more.or(urgent).await;
         }
+    }
+}
+
+impl Shared {
+    /// Waits until all new observers know where they begin: what is said after that they see.
+    pub(crate) async fn have_begun(&self) {
+        let begun = async {
+            loop {
+                listener!(self.begun => more);
+                let begins = |slot: &Slot| slot.begins && slot.state == State::Running;
+                if self.with(|desk| desk.closing || !desk.slots.values().any(begins)) {
+                    return;
+                }
+                more.await;
+            }
+        };
+        let late = async {
+            async_io::Timer::after(limits::LOAD_WAIT).await;
+        };
+        begun.or(late).await;
     }
 }
 
@@ -101,7 +121,13 @@ async fn feed(
             // A server that starts again after a crash would take the end of its log then for where this
             // one begins.
             begin(desk, want.slot);
+            if let Some(slot) = desk.slots.get_mut(&want.slot)
+                && std::mem::take(&mut slot.begins)
+            {
+                slot.tell_loaded(&slot.about);
+            }
         });
+        shared.begun.notify(usize::MAX);
         return Ok(true);
     };
     let page = log.since(after, want.room, limits::OBSERVED_BYTES).await?;

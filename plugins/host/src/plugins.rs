@@ -431,6 +431,7 @@ impl Hooks for Plugins {
                 Admin::Plugins => {
                     let inner = Arc::clone(&self.inner);
                     blocking::unblock(move || inner.start()).await;
+                    self.inner.shared.have_begun().await;
                     Ok(AdminAnswer::Plugins(self.list()))
                 }
                 Admin::ReloadPlugin { name } => {

@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) tail: Event,
     /// They have something to read at once.
     pub(crate) urgent: Event,
+    /// A new observer knows where it begins.
+    pub(crate) begun: Event,
     /// Counts what the log was said to have grown.
     pub(crate) tails: AtomicU64,
     pub(crate) helper: Vec<OsString>,
@@ -112,6 +114,7 @@ impl Shared {
             said: Event::new(),
             tail: Event::new(),
             urgent: Event::new(),
+            begun: Event::new(),
             tails: AtomicU64::new(0),
             helper,
             workplace: OnceLock::new(),

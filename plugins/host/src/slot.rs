@@ -61,6 +61,8 @@ pub(crate) struct Slot {
     pub(crate) log_lines: (Instant, u32),
     /// What it was warned about once.
     pub(crate) warned: u64,
+    /// It observes, and where in the log it begins is not known so far.
+    pub(crate) begins: bool,
 }
 
 /// Where it comes from.
@@ -358,6 +360,7 @@ impl Slot {
             refusals: Vec::new(),
             log_lines: (now, 0),
             warned: 0,
+            begins: false,
         }
     }
 
@@ -368,6 +371,16 @@ impl Slot {
             self.state,
             State::Running | State::Restarting | State::Tripped
         )
+    }
+
+    /// Tells that a version is loaded: from now on it is shown what happens.
+    pub(crate) fn tell_loaded(&self, about: &About) {
+        tracing::info!(
+            plugin = self.name.as_str(),
+            id = about.id,
+            version = about.version,
+            "loaded"
+        );
     }
 
     pub(crate) fn priority(&self, hook: u32) -> i32 {
