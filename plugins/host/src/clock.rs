@@ -118,7 +118,8 @@ impl Shared {
             let waited = tick.saturating_sub(seat.progress.max(call.since));
             if waited >= deadline {
                 late.push((*seat_id, seat.slot));
-            } else if (waited >= 1 && seat.busy) || (waited >= STUCK_TICKS && !seat.leaving) {
+            } else if (waited >= 1 && seat.busy) || (waited >= STUCK_TICKS && seat.keeps_waiting())
+            {
                 stuck.push((*seat_id, seat.slot));
             }
         }

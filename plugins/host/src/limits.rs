@@ -33,7 +33,8 @@ pub(crate) const RESTARTS: [Duration; 7] = [
     Duration::from_secs(15),
     Duration::from_secs(60),
 ];
-/// How long a stuck call is waited for before a second helper takes the calls behind it.
+/// How long a stuck call is waited for before a second helper takes the calls behind it, if one of them is a
+/// question.
 pub(crate) const STUCK: Duration = Duration::from_millis(50);
 /// How long a plugin may take to end by itself.
 pub(crate) const STOP_WAIT: Duration = Duration::from_secs(1);

@@ -157,6 +157,12 @@ impl Seat {
         self.aside == 0 && next.is_some_and(|call| call.what.is_ask())
     }
 
+    /// Whether somebody waits for what it decides. For an observer that is slow nobody does, and a second one
+    /// beside it would know nothing of what it has seen.
+    pub(crate) fn keeps_waiting(&self) -> bool {
+        !self.leaving && self.queue.iter().any(|call| call.what.is_ask())
+    }
+
     /// Takes note of some calls and of the longest among them, in nanoseconds.
     pub(crate) fn note(&mut self, longest: u64, calls: usize) {
         self.aside = match Duration::from_nanos(longest) > limits::PROMPT {
