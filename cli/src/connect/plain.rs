@@ -287,8 +287,6 @@ impl<W: Write> Plain<W> {
                     Some(Asked::Run(verb)) if refusal.code == Code::NoSuchCommand => {
                         self.complain(&slash::no_such(&verb));
                     }
-                    // Refused without a word: that it was refused is to be seen all the same.
-                    _ if refusal.text.is_empty() => self.complain("refused"),
                     _ => self.complain(&format!("{about}{refusal}")),
                 }
             }

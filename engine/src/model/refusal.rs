@@ -229,7 +229,11 @@ impl fmt::Display for Code {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        // A plugin may refuse without a word; that it was refused is to be read all the same.
+        f.write_str(match self.text.as_str() {
+            "" => self.code.sentence(),
+            text => text,
+        })
     }
 }
 
@@ -249,5 +253,13 @@ mod tests {
             }
         }
         assert_eq!(Code::from_number(9999).number(), 9999);
+    }
+
+    #[test]
+    fn a_refusal_without_a_word_is_read_as_its_code() {
+        let quiet = Refusal::because(Code::Rejected, "");
+        assert_eq!(quiet.to_string(), Code::Rejected.sentence());
+        let told = Refusal::because(Code::Rejected, "mind your words");
+        assert_eq!(told.to_string(), "mind your words");
     }
 }
