@@ -14,7 +14,7 @@ use std::time::Instant;
 use crate::desk::Desk;
 use crate::instance::lock;
 use crate::limits;
-use crate::shared::{Caller, Shared};
+use crate::shared::{CallerState, Shared};
 use crate::slot::{SeatId, What};
 
 impl Shared {
@@ -25,7 +25,7 @@ impl Shared {
         };
         let number = desk.next_id();
         desk.caller = Some(number);
-        lock(&self.inbox).caller = Caller::Works(true);
+        lock(&self.inbox).caller = CallerState::Works(true);
         let shared = Arc::clone(self);
         workplace.spawn(Box::pin(poll_fn(move |cx| shared.poll_calls(number, cx))));
     }
@@ -43,7 +43,7 @@ impl Shared {
         let began = Instant::now();
         loop {
             // Whoever comes to the desk from now on says so.
-            lock(&self.inbox).caller = Caller::Works(false);
+            lock(&self.inbox).caller = CallerState::Works(false);
             self.take_asks(&mut desk);
             while let Some(id) = desk.prompt.pop_front() {
                 if desk.closing {
@@ -73,8 +73,8 @@ impl Shared {
                 return Poll::Ready(());
             }
             let mut inbox = lock(&self.inbox);
-            if matches!(inbox.caller, Caller::Works(false)) {
-                inbox.caller = Caller::Rests(cx.waker().clone());
+            if matches!(inbox.caller, CallerState::Works(false)) {
+                inbox.caller = CallerState::Rests(cx.waker().clone());
                 return Poll::Pending;
             }
             drop(inbox);
@@ -89,7 +89,7 @@ impl Shared {
             prompt, runnable, ..
         } = desk;
         runnable.append(prompt);
-        lock(&self.inbox).caller = Caller::Nobody;
+        lock(&self.inbox).caller = CallerState::Nobody;
         // What came while there was one has woken nobody else.
         self.take_asks(desk);
     }

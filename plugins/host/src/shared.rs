@@ -64,7 +64,7 @@ pub(crate) struct Inbox {
     kick: bool,
     /// Nobody waits for anything any more.
     pub(crate) is_over: bool,
-    pub(crate) caller: Caller,
+    pub(crate) caller: CallerState,
 }
 
 /// What the engine is to take.
@@ -85,7 +85,7 @@ struct Arrivals {
 
 /// What the task does that calls filters on the server's own threads.
 #[derive(Debug, Default)]
-pub(crate) enum Caller {
+pub(crate) enum CallerState {
     /// There is none: workers do it.
     #[default]
     Nobody,
@@ -229,14 +229,14 @@ impl Shared {
     /// Wakes whoever is to look at the inbox and at filters.
     pub(crate) fn call_caller(&self) {
         let mut inbox = lock(&self.inbox);
-        match std::mem::replace(&mut inbox.caller, Caller::Works(true)) {
-            Caller::Works(_) => {}
-            Caller::Rests(waker) => {
+        match std::mem::replace(&mut inbox.caller, CallerState::Works(true)) {
+            CallerState::Works(_) => {}
+            CallerState::Rests(waker) => {
                 drop(inbox);
                 waker.wake();
             }
-            Caller::Nobody => {
-                inbox.caller = Caller::Nobody;
+            CallerState::Nobody => {
+                inbox.caller = CallerState::Nobody;
                 drop(inbox);
                 self.kick();
             }
